@@ -1,0 +1,2 @@
+//! The shell of PSDB. (Being written.)
+fn main() {}

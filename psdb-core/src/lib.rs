@@ -1,0 +1,19 @@
+//! PSDB: a document database that is a library.
+
+mod types;
+
+pub mod cluster;
+pub mod client;
+pub mod codec;
+pub mod env;
+pub mod master;
+pub mod metadata;
+pub mod query;
+pub mod raft;
+pub mod shard;
+pub mod sharding;
+pub mod storage;
+pub mod transport;
+pub mod worker;
+
+pub use types::*;

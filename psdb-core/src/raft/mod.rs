@@ -1,0 +1,3 @@
+//! Replication. (Being written.)
+mod state_machine;
+pub use state_machine::{Position, StateError, StateMachine};

@@ -1,0 +1,242 @@
+//! What clients and workers ask of the masters.
+//!
+//! Left out: how masters decide (`master`) and what they remember (`metadata`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sharding::{RingSpec, ShardMap};
+use crate::types::{
+    Address, DatabaseId, Epoch, IndexName, LogIndex, NodeId, RequestId, ShardId, Term,
+};
+
+/// A secondary index as its user defined it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexDefinition {
+    /// Its name within the database.
+    pub name: IndexName,
+    /// The top-level fields it orders by.
+    pub fields: Vec<String>,
+}
+
+/// Where a database stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DatabaseState {
+    /// Its shards are being opened.
+    Creating,
+    /// It serves.
+    Ready,
+    /// Its documents are being removed; it serves again afterwards.
+    Clearing,
+    /// It is being removed for ever.
+    Deleting,
+}
+
+/// All that routing to a database needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseInfo {
+    /// Its name.
+    pub name: String,
+    /// Its id, never reused.
+    pub id: DatabaseId,
+    /// Where it stands.
+    pub state: DatabaseState,
+    /// The shards its documents spread over.
+    pub shards: Vec<ShardId>,
+    /// The parameters of the ring that spreads them.
+    pub ring: RingSpec,
+    /// Its secondary indexes.
+    pub indexes: Vec<IndexDefinition>,
+}
+
+/// A worker's health, as the masters judge it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WorkerStatus {
+    /// Its heartbeats arrive.
+    Alive,
+    /// No heartbeat for 3 s.
+    Suspect,
+    /// No heartbeat for 10 s.
+    Dead,
+}
+
+impl WorkerStatus {
+    /// The name used in scripts: `alive`, `suspect` or `dead`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WorkerStatus::Alive => "alive",
+            WorkerStatus::Suspect => "suspect",
+            WorkerStatus::Dead => "dead",
+        }
+    }
+}
+
+/// What one replica of a shard carries, as its worker reports it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardLoad {
+    /// Documents of all databases.
+    pub documents: u64,
+    /// Bytes of their encoded forms.
+    pub bytes: u64,
+    /// Whether this replica leads.
+    pub leads: bool,
+    /// The replica's term.
+    pub term: Term,
+    /// How far it has applied.
+    pub applied: LogIndex,
+}
+
+/// A worker's sign of life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The worker's name, unique in the cluster.
+    pub name: String,
+    /// Where it is reached.
+    pub address: Address,
+    /// Grows with every start of the worker.
+    pub incarnation: u64,
+    /// The epoch of the map it obeys.
+    pub epoch: Epoch,
+    /// What its replicas carry.
+    pub shards: BTreeMap<ShardId, ShardLoad>,
+}
+
+/// The masters' answer to a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatReply {
+    /// The cluster the worker now belongs to.
+    pub cluster: u64,
+    /// The current map, if the worker's is older.
+    pub map: Option<ShardMap>,
+}
+
+/// One worker, as `workers` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerInfo {
+    /// Its name.
+    pub name: String,
+    /// Its number in Raft.
+    pub node: NodeId,
+    /// Where it is reached.
+    pub address: Address,
+    /// Its health.
+    pub status: WorkerStatus,
+    /// How many replicas it holds.
+    pub shards: u64,
+    /// How many of them lead.
+    pub leaders: u64,
+    /// Documents it holds.
+    pub documents: u64,
+    /// Bytes of their encoded forms.
+    pub bytes: u64,
+}
+
+/// One master, as `masters` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MasterInfo {
+    /// Its number in Raft.
+    pub node: NodeId,
+    /// Where it is reached.
+    pub address: Address,
+    /// Whether it leads.
+    pub leads: bool,
+    /// The term.
+    pub term: Term,
+    /// How far the answering leader knows its log to be replicated there.
+    pub matched: LogIndex,
+}
+
+/// One shard, as `shards` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardInfo {
+    /// Which shard.
+    pub shard: ShardId,
+    /// The node that leads it, if one reported so.
+    pub leader: Option<Address>,
+    /// Where its replicas are.
+    pub replicas: Vec<Address>,
+    /// The highest term reported.
+    pub term: Term,
+    /// How far its leader has applied.
+    pub applied: LogIndex,
+    /// How many databases live there.
+    pub databases: u64,
+    /// Documents, as its leader reported them.
+    pub documents: u64,
+    /// Bytes of their encoded forms.
+    pub bytes: u64,
+}
+
+/// A request to the masters; every one is served by their leader, linearizably.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum MasterRequest {
+    /// Creates a database on the least-loaded shards and opens it there.
+    CreateDatabase {
+        /// Makes a retry apply once.
+        request: RequestId,
+        /// Its name.
+        name: String,
+        /// The fields of each index.
+        indexes: Vec<Vec<String>>,
+        /// How many shards; `None` for a quarter of the cluster's, at least 1.
+        shards: Option<u32>,
+    },
+    /// Returns one database.
+    GetDatabase {
+        /// Its name.
+        name: String,
+    },
+    /// Returns all databases.
+    ListDatabases,
+    /// Removes all documents of a database.
+    ClearDatabase {
+        /// Makes a retry apply once.
+        request: RequestId,
+        /// Its name.
+        name: String,
+    },
+    /// Removes a database for ever.
+    DeleteDatabase {
+        /// Makes a retry apply once.
+        request: RequestId,
+        /// Its name.
+        name: String,
+    },
+    /// Returns the shard map.
+    GetMap,
+    /// A worker's sign of life, from which it also learns its duties.
+    Heartbeat(Heartbeat),
+    /// Returns all workers.
+    ListWorkers,
+    /// Returns all masters.
+    ListMasters,
+    /// Returns all shards.
+    ListShards,
+}
+
+/// The answer to a [`MasterRequest`], inside a [`super::Reply`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum MasterResponse {
+    /// A database, created or found.
+    Database(DatabaseInfo),
+    /// All databases, by name.
+    Databases(Vec<DatabaseInfo>),
+    /// The database was cleared of so many documents.
+    Cleared {
+        /// How many documents were removed.
+        removed: u64,
+    },
+    /// The database is deleted.
+    Deleted,
+    /// The shard map.
+    Map(ShardMap),
+    /// A worker's duties.
+    Heartbeat(HeartbeatReply),
+    /// All workers, by name.
+    Workers(Vec<WorkerInfo>),
+    /// All masters.
+    Masters(Vec<MasterInfo>),
+    /// All shards.
+    Shards(Vec<ShardInfo>),
+}

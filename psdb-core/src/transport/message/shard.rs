@@ -1,0 +1,214 @@
+//! What clients and masters ask of a shard.
+//!
+//! Documents travel in their binary form ([`crate::codec::EncodedDocument`]'s bytes), query texts
+//! as Python lambdas. Results of a query come as pages: the first with the answer to
+//! [`ShardRequest::Query`], the rest by [`ShardRequest::NextPage`] while the worker keeps the
+//! cursor, which holds an O(1) snapshot of the shard, so that all pages show one state.
+//!
+//! Left out: how a shard answers (`worker`, `shard`).
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::IndexDefinition;
+use crate::types::{DatabaseId, DocumentId, Error, LogIndex, RequestId, Term, Value};
+
+/// A request to the shard named by the message's group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ShardRequest {
+    /// Opens a database on this shard, with its indexes. Done twice, it changes nothing.
+    OpenDatabase {
+        /// Its id.
+        database: DatabaseId,
+        /// Its secondary indexes.
+        indexes: Vec<IndexDefinition>,
+    },
+    /// Removes all documents of a database; `token` makes a repeated clear a no-op.
+    ClearDatabase {
+        /// Its id.
+        database: DatabaseId,
+        /// Names this clearing: one token clears once.
+        token: u64,
+    },
+    /// Removes a database with all its documents for ever. Done twice, it changes nothing.
+    CloseDatabase {
+        /// Its id.
+        database: DatabaseId,
+    },
+    /// Writes documents of one database, in order; each operation succeeds or fails by itself.
+    Write {
+        /// Makes a retry apply once.
+        request: RequestId,
+        /// The database.
+        database: DatabaseId,
+        /// What to do.
+        operations: Vec<WriteOp>,
+    },
+    /// Reads documents by id; linearizable.
+    Get {
+        /// The database.
+        database: DatabaseId,
+        /// Whose documents to return, in this order.
+        ids: Vec<DocumentId>,
+    },
+    /// Starts a query; linearizable as of its start.
+    Query {
+        /// The database.
+        database: DatabaseId,
+        /// What to find.
+        query: Query,
+    },
+    /// Continues a query.
+    NextPage {
+        /// The cursor of the page before.
+        cursor: u64,
+    },
+    /// Forgets a cursor that will not be used again.
+    CloseCursor {
+        /// The cursor.
+        cursor: u64,
+    },
+    /// Counts the documents a lambda matches, or all; linearizable.
+    Count {
+        /// The database.
+        database: DatabaseId,
+        /// The lambda, or `None` for all documents.
+        filter: Option<String>,
+    },
+    /// Says how many documents and bytes one database has on this shard; linearizable.
+    Stats {
+        /// The database.
+        database: DatabaseId,
+    },
+}
+
+/// One operation on one document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum WriteOp {
+    /// Stores a new document under `id`; its body bears no metadata.
+    Insert {
+        /// The new document's id.
+        id: DocumentId,
+        /// The encoded fields.
+        body: Bytes,
+    },
+    /// Sets the top-level fields of `patch` in the document, leaving the others.
+    Update {
+        /// The document.
+        id: DocumentId,
+        /// The encoded fields to set.
+        patch: Bytes,
+        /// The version it must have, if that matters.
+        if_version: Option<u64>,
+    },
+    /// Replaces all fields of the document.
+    Replace {
+        /// The document.
+        id: DocumentId,
+        /// The encoded new fields.
+        body: Bytes,
+        /// The version it must have, if that matters.
+        if_version: Option<u64>,
+    },
+    /// Deletes the document.
+    Delete {
+        /// The document.
+        id: DocumentId,
+        /// The version it must have, if that matters.
+        if_version: Option<u64>,
+    },
+}
+
+/// What became of one operation: the document's version after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// The document's version now; for a deletion, the version that was deleted.
+    pub version: u64,
+}
+
+/// Where a write stands in its shard's history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WriteReceipt {
+    /// The term it was applied in.
+    pub term: Term,
+    /// Its position in the shard's log.
+    pub index: LogIndex,
+    /// The result of each operation, in order.
+    pub results: Vec<Result<Written, Error>>,
+}
+
+/// A key to sort by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The lambda that computes the key.
+    pub key: String,
+    /// Whether the largest key comes first.
+    pub descending: bool,
+}
+
+/// What to find in each shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Query {
+    /// The lambda that selects documents; `None` selects all.
+    pub filter: Option<String>,
+    /// The order of results; by `_id` without.
+    pub order: Option<Order>,
+    /// How many results this shard needs to return at most: the caller's skip + limit.
+    pub limit: Option<u64>,
+}
+
+/// Documents on which a lambda raised, and so did not match.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedDocuments {
+    /// How many there were.
+    pub count: u64,
+    /// The first of them in `_id` order: the document and what was raised (`KeyError: 'age'`).
+    pub first: Option<(DocumentId, String)>,
+}
+
+/// A part of a query's results.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Page {
+    /// Encoded documents in the query's order, each with its sort key if the query has an order.
+    pub documents: Vec<(Option<Value>, Bytes)>,
+    /// Ask for the next page with this; `None` when this was the last.
+    pub cursor: Option<u64>,
+    /// Documents skipped so far, this page included.
+    pub skipped: SkippedDocuments,
+}
+
+/// The size of one database on one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardStats {
+    /// How many documents there are.
+    pub documents: u64,
+    /// How many bytes their encoded forms have.
+    pub bytes: u64,
+}
+
+/// The answer to a [`ShardRequest`], inside a [`super::Reply`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ShardResponse {
+    /// The database is open, cleared (of so many documents) or closed.
+    DatabaseChanged {
+        /// How many documents were removed.
+        removed: u64,
+    },
+    /// What became of a [`ShardRequest::Write`].
+    Written(WriteReceipt),
+    /// The documents asked for, `None` where there is none.
+    Documents(Vec<Option<Bytes>>),
+    /// A part of a query's results.
+    Page(Page),
+    /// The cursor is closed.
+    CursorClosed,
+    /// How many documents matched.
+    Count {
+        /// The number.
+        count: u64,
+        /// The documents on which the lambda raised.
+        skipped: SkippedDocuments,
+    },
+    /// The size of a database.
+    Stats(ShardStats),
+}

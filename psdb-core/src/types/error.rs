@@ -1,0 +1,376 @@
+//! The one public error of PSDB.
+//!
+//! It is plain data: the same value is raised in process, sent over a transport, and printed by
+//! the shell. Every variant answers four questions: which canonical [`Code`] it has, whether
+//! trying again may help, whether the write it belongs to is known not to have been applied, and
+//! what the user can do (its message).
+//!
+//! Invariants:
+//! 1. [`Outcome::NotApplied`] is said only where it is certain; whatever happened after a proposal
+//!    entered a Raft log is [`Outcome::Unknown`].
+//! 2. `code`, `outcome` and `is_retryable` match exhaustively, so that a new variant must decide.
+//!
+//! Left out: routing replies (not the leader, stale epoch), which the client follows itself.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Address, DatabaseId, DocumentId};
+
+/// A result with the public [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What is known about a failed write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The write was not applied and never will be.
+    NotApplied,
+    /// The write may have been applied, or may still be. Retry under the same request id, or read.
+    Unknown,
+}
+
+impl Outcome {
+    /// The name used in scripts and on the wire: `not_applied` or `unknown`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::NotApplied => "not_applied",
+            Outcome::Unknown => "unknown",
+        }
+    }
+}
+
+/// The canonical class of an error, named as gRPC names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Code {
+    /// The request itself is wrong; it fails the same way every time.
+    InvalidArgument,
+    /// The named thing does not exist.
+    NotFound,
+    /// The named thing exists already.
+    AlreadyExists,
+    /// The state is not what the request required, such as a document's version.
+    FailedPrecondition,
+    /// A limit was reached.
+    ResourceExhausted,
+    /// Nobody who could answer was reached.
+    Unavailable,
+    /// Time ran out.
+    DeadlineExceeded,
+    /// The caller is not allowed to do this.
+    PermissionDenied,
+    /// Stored data is damaged.
+    DataLoss,
+    /// A bug in PSDB or a failure of its machine.
+    Internal,
+}
+
+impl Code {
+    /// The name used in scripts, such as `NOT_FOUND`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Code::InvalidArgument => "INVALID_ARGUMENT",
+            Code::NotFound => "NOT_FOUND",
+            Code::AlreadyExists => "ALREADY_EXISTS",
+            Code::FailedPrecondition => "FAILED_PRECONDITION",
+            Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+            Code::Unavailable => "UNAVAILABLE",
+            Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Code::PermissionDenied => "PERMISSION_DENIED",
+            Code::DataLoss => "DATA_LOSS",
+            Code::Internal => "INTERNAL",
+        }
+    }
+}
+
+/// Whatever can go wrong in PSDB, as its users see it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are not a document PSDB takes. Mend the document; nothing was changed.
+    #[error("invalid document: {reason}")]
+    InvalidDocument {
+        /// What is wrong with it, and where.
+        reason: String,
+    },
+    /// The document gives a top-level field that only PSDB sets. Leave the field out.
+    #[error("field {field:?} is reserved: PSDB sets it itself; leave it out")]
+    ReservedField {
+        /// The field's name.
+        field: String,
+    },
+    /// A name breaks the rules for its kind. Choose another.
+    #[error("invalid {kind} {name:?}: {reason}")]
+    InvalidName {
+        /// What the name is for, such as `database name`.
+        kind: String,
+        /// The name as given.
+        name: String,
+        /// The rule it breaks.
+        reason: String,
+    },
+    /// An option of a request makes no sense. See the message.
+    #[error("invalid request: {reason}")]
+    InvalidRequest {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The lambda is not in PSDB's language. The column says where.
+    #[error("invalid query: {message} (column {column}){}", hint.as_ref().map(|h| format!("; {h}")).unwrap_or_default())]
+    InvalidQuery {
+        /// What is wrong.
+        message: String,
+        /// The character it is wrong at, from 1.
+        column: u32,
+        /// What to write instead, if that is known.
+        hint: Option<String>,
+    },
+    /// Evaluating a query went past a limit. Make it smaller or narrow it.
+    #[error("query stopped: {limit}")]
+    QueryLimit {
+        /// Which limit, with its size.
+        limit: String,
+    },
+    /// There is no such database. Create it, or check its name.
+    #[error("database '{name}' does not exist")]
+    DatabaseNotFound {
+        /// The name as given.
+        name: String,
+    },
+    /// The shard does not have this database open, because it was deleted. Look its name up again.
+    #[error("database with id {database} does not exist (any more)")]
+    DatabaseGone {
+        /// The id that is not open.
+        database: DatabaseId,
+    },
+    /// There is a database of that name already.
+    #[error("database '{name}' already exists")]
+    DatabaseExists {
+        /// The name as given.
+        name: String,
+    },
+    /// There is no document with that id.
+    #[error("document '{id}' does not exist")]
+    DocumentNotFound {
+        /// The id as given.
+        id: DocumentId,
+    },
+    /// There is a document with that id already.
+    #[error("document '{id}' already exists")]
+    DocumentExists {
+        /// The id as given.
+        id: DocumentId,
+    },
+    /// There is no such index.
+    #[error("index '{name}' does not exist")]
+    IndexNotFound {
+        /// The name as given.
+        name: String,
+    },
+    /// There is no such node.
+    #[error("node '{name}' does not exist")]
+    NodeNotFound {
+        /// The name as given.
+        name: String,
+    },
+    /// The document changed in between. Read it again and decide anew.
+    #[error("document '{id}' has version {actual}, not {expected}")]
+    VersionConflict {
+        /// The document.
+        id: DocumentId,
+        /// The version the request required.
+        expected: u64,
+        /// The version it has.
+        actual: u64,
+    },
+    /// Nobody who could serve the request was reached.
+    #[error("{what} is unavailable: {reason}")]
+    Unavailable {
+        /// What was asked, such as `shard 3` or `the masters`.
+        what: String,
+        /// Why, as far as it is known.
+        reason: String,
+        /// Whether a write may have been applied.
+        outcome: Outcome,
+    },
+    /// The time given for the request ran out.
+    #[error("{what} did not answer within {} ms", after.as_millis())]
+    DeadlineExceeded {
+        /// What was asked.
+        what: String,
+        /// How long it was waited for.
+        after: Duration,
+        /// Whether a write may have been applied.
+        outcome: Outcome,
+    },
+    /// Too many requests wait already. Slow down and try again.
+    #[error("{what} is overloaded: {waiting} requests wait, the limit is {limit}")]
+    Overloaded {
+        /// What is overloaded.
+        what: String,
+        /// How many requests wait.
+        waiting: u64,
+        /// How many may.
+        limit: u64,
+    },
+    /// A retry came after its session had been evicted, so whether the first try was applied is
+    /// no longer known. Read before you write again.
+    #[error("{what} no longer remembers this request, so its outcome is unknown; read before writing again")]
+    SessionEvicted {
+        /// Which group forgot it.
+        what: String,
+    },
+    /// The cursor was not used for too long, or its node restarted. Run the query again.
+    #[error("the query's cursor has expired on {what}; run the query again")]
+    CursorExpired {
+        /// Where it was.
+        what: String,
+    },
+    /// Stored data is damaged. Restore this node from its peers or from a backup.
+    #[error("corrupt data in {path} at offset {offset}: {reason}")]
+    Corrupt {
+        /// The damaged file.
+        path: String,
+        /// Where in the file, in bytes.
+        offset: u64,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The operating system refused an operation, or storage stopped after such a refusal.
+    #[error("storage failed: {reason}")]
+    Storage {
+        /// What failed, on which file.
+        reason: String,
+    },
+    /// The data directory belongs to another node or cluster, or another process holds it.
+    #[error("data directory {path} cannot be used: {reason}")]
+    Directory {
+        /// The directory.
+        path: String,
+        /// Why, and the way out.
+        reason: String,
+    },
+    /// The node is stopping. Ask another one.
+    #[error("{node} is shutting down")]
+    ShuttingDown {
+        /// Which node.
+        node: Address,
+    },
+    /// PSDB broke a rule of its own. Please report it.
+    #[error("internal error: {reason}")]
+    Internal {
+        /// What was broken.
+        reason: String,
+        /// Whether a write may have been applied.
+        outcome: Outcome,
+    },
+}
+
+impl Error {
+    /// The canonical class of this error.
+    pub fn code(&self) -> Code {
+        match self {
+            Error::InvalidDocument { .. }
+            | Error::ReservedField { .. }
+            | Error::InvalidName { .. }
+            | Error::InvalidRequest { .. }
+            | Error::InvalidQuery { .. } => Code::InvalidArgument,
+            Error::QueryLimit { .. } | Error::Overloaded { .. } => Code::ResourceExhausted,
+            Error::DatabaseNotFound { .. }
+            | Error::DatabaseGone { .. }
+            | Error::DocumentNotFound { .. }
+            | Error::IndexNotFound { .. }
+            | Error::NodeNotFound { .. } => Code::NotFound,
+            Error::DatabaseExists { .. } | Error::DocumentExists { .. } => Code::AlreadyExists,
+            Error::VersionConflict { .. } | Error::CursorExpired { .. } => Code::FailedPrecondition,
+            Error::Unavailable { .. } | Error::SessionEvicted { .. } | Error::ShuttingDown { .. } => {
+                Code::Unavailable
+            }
+            Error::DeadlineExceeded { .. } => Code::DeadlineExceeded,
+            Error::Corrupt { .. } => Code::DataLoss,
+            Error::Directory { .. } => Code::FailedPrecondition,
+            Error::Storage { .. } | Error::Internal { .. } => Code::Internal,
+        }
+    }
+
+    /// What is known about the write that failed with this error.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Error::Unavailable { outcome, .. }
+            | Error::DeadlineExceeded { outcome, .. }
+            | Error::Internal { outcome, .. } => *outcome,
+            Error::SessionEvicted { .. }
+            | Error::Storage { .. }
+            | Error::Corrupt { .. }
+            | Error::ShuttingDown { .. } => Outcome::Unknown,
+            Error::InvalidDocument { .. }
+            | Error::ReservedField { .. }
+            | Error::InvalidName { .. }
+            | Error::InvalidRequest { .. }
+            | Error::InvalidQuery { .. }
+            | Error::QueryLimit { .. }
+            | Error::Overloaded { .. }
+            | Error::DatabaseNotFound { .. }
+            | Error::DatabaseGone { .. }
+            | Error::DocumentNotFound { .. }
+            | Error::IndexNotFound { .. }
+            | Error::NodeNotFound { .. }
+            | Error::DatabaseExists { .. }
+            | Error::DocumentExists { .. }
+            | Error::VersionConflict { .. }
+            | Error::CursorExpired { .. }
+            | Error::Directory { .. } => Outcome::NotApplied,
+        }
+    }
+
+    /// Whether the same request may succeed when it is simply tried again.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Error::Unavailable { .. }
+            | Error::DeadlineExceeded { .. }
+            | Error::Overloaded { .. }
+            | Error::ShuttingDown { .. } => true,
+            Error::InvalidDocument { .. }
+            | Error::ReservedField { .. }
+            | Error::InvalidName { .. }
+            | Error::InvalidRequest { .. }
+            | Error::InvalidQuery { .. }
+            | Error::QueryLimit { .. }
+            | Error::DatabaseNotFound { .. }
+            | Error::DatabaseGone { .. }
+            | Error::DocumentNotFound { .. }
+            | Error::IndexNotFound { .. }
+            | Error::NodeNotFound { .. }
+            | Error::DatabaseExists { .. }
+            | Error::DocumentExists { .. }
+            | Error::VersionConflict { .. }
+            | Error::SessionEvicted { .. }
+            | Error::CursorExpired { .. }
+            | Error::Corrupt { .. }
+            | Error::Storage { .. }
+            | Error::Directory { .. }
+            | Error::Internal { .. } => false,
+        }
+    }
+
+    /// Whether the named database, document, index or node does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.code() == Code::NotFound
+    }
+
+    /// Whether a database or document of that name exists already, or has another version.
+    pub fn is_conflict(&self) -> bool {
+        matches!(
+            self,
+            Error::DatabaseExists { .. }
+                | Error::DocumentExists { .. }
+                | Error::VersionConflict { .. }
+        )
+    }
+
+    /// Whether nobody who could answer was reached in time.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self.code(), Code::Unavailable | Code::DeadlineExceeded)
+    }
+}

@@ -1,0 +1,95 @@
+//! The bounds that documents, names and paths must keep, and their checks.
+//!
+//! A limit is checked where a user's bytes enter, before anything is proposed, so that a refusal
+//! is certain; every error says the limit and the size that broke it.
+//!
+//! Left out: limits of queries (`query`), queues and batches (`config` of each layer).
+
+use super::{Error, Result};
+
+/// The bounds of one document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest JSON text of a document, in bytes; 16 MiB by default.
+    pub document_bytes: usize,
+    /// The deepest nesting of arrays and objects, the document itself counted; 100 by default.
+    pub nesting: usize,
+}
+
+impl Limits {
+    /// The limits every PSDB keeps unless told otherwise.
+    pub const DEFAULT: Limits = Limits { document_bytes: 16 << 20, nesting: 100 };
+    /// The longest `_id`, in bytes.
+    pub const ID_BYTES: usize = 512;
+    /// The longest database name, in bytes.
+    pub const DATABASE_NAME_BYTES: usize = 64;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits::DEFAULT
+    }
+}
+
+/// Checks that `name` is 1 to 64 of `A-Z a-z 0-9 _ -`.
+///
+/// # Errors
+///
+/// [`Error::InvalidName`] with the rule that is broken.
+///
+/// # Examples
+///
+/// ```
+/// assert!(psdb_core::validate_database_name("users-2").is_ok());
+/// assert!(psdb_core::validate_database_name("../users").is_err());
+/// ```
+pub fn validate_database_name(name: &str) -> Result<()> {
+    let refuse = |reason: String| {
+        Err(Error::InvalidName { kind: "database name".into(), name: name.into(), reason })
+    };
+    if name.is_empty() {
+        return refuse("it is empty".into());
+    }
+    if name.len() > Limits::DATABASE_NAME_BYTES {
+        return refuse(format!("it has {} bytes, the limit is 64", name.len()));
+    }
+    match name.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '_' && *c != '-') {
+        Some(c) => refuse(format!("{c:?} is not allowed; use A-Z, a-z, 0-9, '_' and '-'")),
+        None => Ok(()),
+    }
+}
+
+/// Checks that `id` has 1 to 512 bytes.
+///
+/// # Errors
+///
+/// [`Error::InvalidName`] with the id's length.
+pub fn validate_document_id(id: &str) -> Result<()> {
+    if id.is_empty() || id.len() > Limits::ID_BYTES {
+        let shown: String = id.chars().take(40).collect();
+        return Err(Error::InvalidName {
+            kind: "_id".into(),
+            name: shown,
+            reason: format!("it has {} bytes; 1 to {} are allowed", id.len(), Limits::ID_BYTES),
+        });
+    }
+    Ok(())
+}
+
+/// Checks that `path` names a field to index: 1 to 256 bytes without NUL.
+///
+/// # Errors
+///
+/// [`Error::InvalidName`] with the rule that is broken.
+pub fn validate_field_path(path: &str) -> Result<()> {
+    let refuse = |reason: String| {
+        Err(Error::InvalidName { kind: "index field".into(), name: path.into(), reason })
+    };
+    if path.is_empty() || path.len() > 256 {
+        return refuse(format!("it has {} bytes; 1 to 256 are allowed", path.len()));
+    }
+    if path.contains('\0') {
+        return refuse("NUL is not allowed".into());
+    }
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! The words every layer shares: identities, values, documents' metadata and the public error.
+//!
+//! Layer 0. Nothing here does I/O, waits, or knows how anything is stored or sent.
+//!
+//! - `ids`: newtypes for whatever has an identity, so that a shard is never taken for a group.
+//! - `timestamp`: milliseconds since 1970 and their RFC 3339 form.
+//! - `value`: the JSON model with Python's equality and ordering.
+//! - `limits`: the bounds a document or a name must keep.
+//! - `error`: the one public error.
+//!
+//! Left out: encodings, which live in `codec`.
+
+mod error;
+mod ids;
+mod limits;
+mod timestamp;
+mod value;
+
+pub use error::{Code, Error, Outcome, Result};
+pub use ids::{
+    Address, ClientId, DatabaseId, DocumentId, Epoch, GroupId, IndexName, LogIndex, NodeId,
+    RequestId, ShardId, Term,
+};
+pub use limits::{Limits, validate_database_name, validate_document_id, validate_field_path};
+pub use timestamp::Timestamp;
+pub use value::{PyError, Value};

@@ -1,0 +1,2 @@
+//! PSDB: the umbrella of the workspace.
+pub use psdb_core::*;
