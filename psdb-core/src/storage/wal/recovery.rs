@@ -29,7 +29,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::batch::{Batch, BatchBuffer, BatchReader, Chain, Found, Salt};
-use super::ledger::{Bounds, Ledger, StreamState};
+use super::ledger::{Bounds, Ledger, Live, StreamState};
 use super::record::{Part, Parts, Record, encode_checkpoint};
 use super::segment::{self, HEADER_BYTES, Segment, SegmentHeader, file_name};
 use super::{RecoveredStream, WalStats};
@@ -298,17 +298,11 @@ impl Replay {
     }
 }
 
-/// Whether `entries` are all from the floor, or the first, to the next.
+/// Whether `entries` are exactly those that are live.
 fn is_whole(bounds: Bounds, entries: &BTreeMap<u64, Bytes>) -> bool {
-    let above_floor = bounds.floor.map(|floor| floor.saturating_add(1));
-    match (entries.first_key_value(), entries.last_key_value()) {
-        (Some((first, _)), Some((last, _))) => {
-            above_floor.is_none_or(|expected| *first == expected)
-                && bounds.next == last.checked_add(1)
-                && last - first == entries.len() as u64 - 1
-        }
-        _ => above_floor.is_none_or(|expected| bounds.next == Some(expected)),
-    }
+    let Some(Live { first, next }) = bounds.live else { return entries.is_empty() };
+    let count = next.checked_sub(first);
+    count == Some(entries.len() as u64) && entries.keys().all(|index| (first..next).contains(index))
 }
 
 /// Reads a segment's header; the inner error says what is wrong with its bytes.
