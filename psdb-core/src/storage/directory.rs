@@ -50,7 +50,7 @@ pub struct Directory {
     env: Env,
     path: PathBuf,
     identity: Arc<Mutex<Identity>>,
-    _lock: Arc<dyn Send + Sync>,
+    lock: Arc<Mutex<Option<Box<dyn Send + Sync>>>>,
 }
 
 impl Directory {
@@ -70,7 +70,7 @@ impl Directory {
             env: env.clone(),
             path: path.to_owned(),
             identity: Arc::new(Mutex::new(identity)),
-            _lock: Arc::from(lock),
+            lock: Arc::new(Mutex::new(Some(lock))),
         })
     }
 
@@ -82,6 +82,11 @@ impl Directory {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Lets another process, or this one, open the directory again. Nothing may write to it after.
+    pub fn release(&self) {
+        *self.lock.lock() = None;
     }
 
     /// Notes durably that the node belongs to `cluster`.
