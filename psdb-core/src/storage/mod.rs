@@ -1,1 +1,5 @@
-//! Being written.
+//! Durable and ordered bytes. (Being written.)
+
+pub mod btree;
+
+pub use btree::{BPlusTree, NotAscending};
