@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::error::{InitializeError, RaftError};
-use openraft::{ServerState, SnapshotPolicy};
+use openraft::SnapshotPolicy;
 
 use super::applier::{Applier, SnapshotPlace};
 use super::barrier::Barrier;

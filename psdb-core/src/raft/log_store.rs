@@ -77,11 +77,6 @@ impl LogStore {
         Ok(LogStore { stream: group.0, wal, log: Arc::new(Mutex::new(log)), message_bytes })
     }
 
-    /// The last log id, whether or not its entry is still here.
-    pub(crate) fn last_log_id(&self) -> Option<LogId> {
-        self.log.lock().last()
-    }
-
     fn slot(&self, slot: u8, payload: Bytes) -> Vec<Record> {
         vec![Record::Slot { stream: self.stream, slot, payload }]
     }
@@ -152,7 +147,9 @@ impl RaftLogStorage<Engine> for LogStore {
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), EngineError> {
         if let Some(committed) = committed {
-            self.wal.submit_lazy(self.slot(COMMITTED_SLOT, frame::encode(&committed)));
+            self.wal
+                .submit_lazy(self.slot(COMMITTED_SLOT, frame::encode(&committed)))
+                .map_err(|error| write_failed(&error))?;
         }
         self.log.lock().committed = committed;
         Ok(())
@@ -201,11 +198,11 @@ impl RaftLogStorage<Engine> for LogStore {
             log.purged = Some(*log_id.get_log_id());
         }
         // A purge that is lost with the power only leaves more to replay.
-        self.wal.submit_lazy(vec![Record::Purge {
+        let purge = Record::Purge {
             stream: self.stream,
             through: log_id.index,
             note: frame::encode(&log_id),
-        }]);
-        Ok(())
+        };
+        self.wal.submit_lazy(vec![purge]).map_err(|error| write_failed(&error))
     }
 }
