@@ -1,0 +1,7 @@
+//! Proves that the tree behaves as an ordered map, keeps its invariants and its snapshots, and
+//! copies only what a snapshot holds.
+
+mod model;
+mod sharing;
+
+use super::*;
