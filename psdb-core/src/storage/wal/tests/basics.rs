@@ -129,7 +129,8 @@ fn closing_is_final_and_releases_the_directory() {
         assert!(matches!(in_use, Err(StorageError::InUse { .. })), "{in_use:?}");
         let pending = wal.write(vec![append(1, 1, "queued")]);
         let (written, closed) = tokio::join!(pending, wal.close());
-        (written.unwrap(), closed.unwrap());
+        written.unwrap();
+        closed.unwrap();
         let late = wal.write(vec![append(1, 2, "late")]).await;
         assert!(matches!(late, Err(StorageError::Closed)), "{late:?}");
         wal.close().await.unwrap();

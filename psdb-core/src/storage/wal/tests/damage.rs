@@ -1,9 +1,13 @@
 //! Damage is reported with file and offset, or it changed nothing: no wrong answer, no panic, and
 //! nothing is cut that could have been acknowledged.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::env::{Disk, OpenMode};
-use crate::storage::wal::segment::file_name;
+use crate::storage::wal::batch::{BatchBuffer, Chain, Salt};
+use crate::storage::wal::record::encode_checkpoint;
+use crate::storage::wal::segment::{SegmentHeader, file_name};
 
 /// A small log of every kind of record over three segments.
 async fn write_sample(disk: &SimDisk) -> Wal {
@@ -178,4 +182,113 @@ fn a_payload_that_looks_like_the_log_cannot_pass_for_a_batch() {
         let streams = contents(&disk).await;
         assert_eq!(streams[&1].entries.keys().collect::<Vec<_>>(), [&1]);
     });
+}
+
+/// Writes a segment whose checksums are all right, whatever its batches hold.
+fn forge_segment(disk: &SimDisk, number: u64, chain: Chain, batches: &[Vec<u8>]) -> Chain {
+    let header = SegmentHeader { number, salt: Salt(9), chain };
+    let (mut content, mut chain) = (header.encode().to_vec(), chain);
+    for records in batches {
+        let mut buffer = BatchBuffer::new();
+        buffer.records().extend_from_slice(records);
+        let (bytes, next) = buffer.finish(header.salt, chain);
+        content.extend_from_slice(bytes);
+        chain = next;
+    }
+    disk.create_dir_all(dir()).unwrap();
+    let file = disk.open(&dir().join(file_name(number)), OpenMode::Create).unwrap();
+    file.write_at(&content, 0).unwrap();
+    chain
+}
+
+fn empty_checkpoint() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_checkpoint(BTreeMap::new().iter(), &mut bytes);
+    bytes
+}
+
+fn encoded(records: &[Record]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    records.iter().for_each(|record| record.encode(&mut bytes));
+    bytes
+}
+
+#[test]
+fn contradictions_under_right_checksums_are_reported() {
+    run(async {
+        let refuses = async |disk: SimDisk, expected: &str| match open(&disk, SMALL).await {
+            Err(StorageError::Corrupt { reason, .. }) => {
+                assert!(reason.contains(expected), "{reason}");
+            }
+            result => panic!("{result:?}"),
+        };
+        let forged = |batches: &[Vec<u8>]| {
+            let disk = SimDisk::new();
+            forge_segment(&disk, 1, Chain::START, batches);
+            disk
+        };
+        let entry = encoded(&[append(1, 5, "x")]);
+        refuses(forged(&[]), "checkpoint is missing").await;
+        refuses(forged(std::slice::from_ref(&entry)), "begin with a checkpoint").await;
+        refuses(forged(&[empty_checkpoint(), entry.clone(), entry.clone()]), "next entry is 6")
+            .await;
+        refuses(forged(&[empty_checkpoint(), empty_checkpoint()]), "middle of a segment").await;
+        refuses(forged(&[empty_checkpoint(), vec![99]]), "unknown kind 99").await;
+        refuses(forged(&[[empty_checkpoint(), vec![8]].concat()]), "something else").await;
+
+        // The second segment's checkpoint knows nothing of the first one's entry.
+        let disk = SimDisk::new();
+        let chain = forge_segment(&disk, 1, Chain::START, &[empty_checkpoint(), entry]);
+        forge_segment(&disk, 2, chain, &[empty_checkpoint()]);
+        refuses(disk, "contradicts the segments before it").await;
+    });
+}
+
+/// Bytes that often begin as records do.
+fn hostile_records() -> impl Strategy<Value = Vec<u8>> {
+    let numbers = prop::sample::select(vec![0, 1, 2, u64::MAX - 1, u64::MAX]);
+    let piece = prop_oneof![
+        (0_u8..10).prop_map(|kind| vec![kind]),
+        numbers.prop_map(|number: u64| number.to_le_bytes().to_vec()),
+        (0_u32..4).prop_map(|length| length.to_le_bytes().to_vec()),
+        prop::collection::vec(any::<u8>(), 0..4),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn hostile_bytes_under_right_checksums_never_panic(
+        checkpoint in prop_oneof![Just(empty_checkpoint()), hostile_records()],
+        batches in prop::collection::vec(hostile_records(), 0..4),
+        sequence in prop::sample::select(vec![0, 1, u64::MAX]),
+    ) {
+        run(async {
+            let disk = SimDisk::new();
+            let batches: Vec<_> = std::iter::once(checkpoint).chain(batches).collect();
+            forge_segment(&disk, 1, Chain { sequence, previous: 0 }, &batches);
+            match open(&disk, SMALL).await {
+                Ok((wal, _)) => wal.write(vec![slot(1, 0, "goes on")]).await.unwrap(),
+                Err(error) => assert!(matches!(error, StorageError::Corrupt { .. }), "{error}"),
+            }
+        });
+    }
+
+    #[test]
+    fn hostile_files_never_panic(
+        content in prop::collection::vec(any::<u8>(), 0..200),
+        headed in any::<bool>(),
+    ) {
+        run(async {
+            let disk = SimDisk::new();
+            forge_segment(&disk, 1, Chain::START, &[empty_checkpoint()]);
+            let file = disk.open(&dir().join(file_name(1)), OpenMode::Write).unwrap();
+            let offset = if headed { file.len().unwrap() } else { 0 };
+            file.write_at(&content, offset).unwrap();
+            match open(&disk, SMALL).await {
+                Ok((_, streams)) => assert!(streams.is_empty()),
+                Err(error) => assert!(matches!(error, StorageError::Corrupt { .. }), "{error}"),
+            }
+        });
+    }
 }

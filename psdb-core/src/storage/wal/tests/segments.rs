@@ -97,9 +97,9 @@ async fn interrupted(n: u64, seed: u64) -> bool {
     wal.write(vec![slot(1, 0, "vote")]).await.unwrap();
     let mut acknowledged = 0;
     disk.fail_at(n, Fault::PowerLoss);
-    for index in 1..=6 {
+    for index in 1..=6_u64 {
         let payload = "x".repeat(200);
-        let purged = if index > 1 { index - 1 } else { 0 };
+        let purged = index.saturating_sub(1);
         let records = vec![append(1, index, &payload), purge(1, purged, "")];
         if wal.write(records).await.is_ok() {
             acknowledged = index;
