@@ -55,8 +55,9 @@ pub(super) fn recover(env: &Env, dir: &Path) -> Result<RecoveredLog, StorageErro
     for number in &numbers {
         last = Some(replay.segment(disk, dir, *number, Some(number) == numbers.last())?);
     }
-    let streams =
-        replay.recovered_streams(&dir.join(file_name(numbers.last().map_or(1, |n| *n))))?;
+    // A live entry that is in no segment was in one before the oldest.
+    let before_oldest = numbers.first().map_or(1, |oldest| oldest.saturating_sub(1).max(1));
+    let streams = replay.recovered_streams(&dir.join(file_name(before_oldest)))?;
     for name in names.iter().filter(|name| segment::is_unfinished(name)) {
         let path = dir.join(name);
         disk.remove(&path).map_err(|error| StorageError::io("remove", &path, error))?;

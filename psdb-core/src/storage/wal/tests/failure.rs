@@ -147,3 +147,25 @@ fn a_panicking_callback_ends_the_log_and_hangs_nobody() {
         assert!(matches!(wal.write(Vec::new()).await, Err(StorageError::Poisoned)));
     });
 }
+
+#[test]
+fn a_failed_removal_is_the_last_one() {
+    run(async {
+        for seed in 0..20 {
+            let disk = SimDisk::with_seed(seed);
+            let (wal, _) = open(&disk, SMALL).await.unwrap();
+            for index in 1..=10 {
+                wal.write(vec![append(1, index, &"x".repeat(200))]).await.unwrap();
+            }
+            let segments = disk.list(dir()).unwrap().len();
+            // The first sync is that of the batch, the second that of the first removal.
+            disk.fail_at(2, Fault::SyncError);
+            wal.write(vec![purge(1, 10, "note")]).await.unwrap();
+            wal.write(Vec::new()).await.unwrap_err();
+            assert_eq!(disk.list(dir()).unwrap().len(), segments - 1);
+            drop(wal);
+            disk.power_loss(seed);
+            assert_eq!(contents(&disk).await[&1].floor, Some((10, bytes("note"))), "seed {seed}");
+        }
+    });
+}

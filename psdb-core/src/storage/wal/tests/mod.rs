@@ -6,6 +6,7 @@
 //! - `crash`: power loss at every sync, and any other operation, against a model.
 //! - `damage`: byte flips, missing segments, forged batches.
 //! - `failure`: I/O errors at every operation poison the log and lose nothing.
+//! - `golden`: scripts of recovery, to be read.
 //!
 //! Left out: real power loss. The simulated disk is harsher than any medium.
 
@@ -13,6 +14,7 @@ mod basics;
 mod crash;
 mod damage;
 mod failure;
+mod golden;
 mod group_commit;
 mod model;
 mod segments;
