@@ -2,8 +2,8 @@
 
 mod types;
 
-pub mod cluster;
 pub mod client;
+pub mod cluster;
 pub mod codec;
 pub mod env;
 pub mod master;

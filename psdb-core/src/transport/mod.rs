@@ -84,8 +84,7 @@ pub trait Transport: Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`TransportError`]; only `NotSent` says that the receiver never saw the message.
-    fn call(&self, to: &Address, message: Message)
-    -> BoxFuture<'_, Result<Bytes, TransportError>>;
+    fn call(&self, to: &Address, message: Message) -> BoxFuture<'_, Result<Bytes, TransportError>>;
 }
 
 /// The receiving half: what a node does with a message.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, DatabaseId, DocumentId};
+use super::{Address, DatabaseId, DocumentId, LogIndex};
 
 /// A result with the public [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -216,10 +216,14 @@ pub enum Error {
     },
     /// A retry came after its session had been evicted, so whether the first try was applied is
     /// no longer known. Read before you write again.
-    #[error("{what} no longer remembers this request, so its outcome is unknown; read before writing again")]
+    #[error(
+        "{what} no longer remembers this request, so its outcome is unknown; read before writing again"
+    )]
     SessionEvicted {
         /// Which group forgot it.
         what: String,
+        /// The group's log index when it forgot; a request first sent after it is safe.
+        horizon: LogIndex,
     },
     /// The cursor was not used for too long, or its node restarted. Run the query again.
     #[error("the query's cursor has expired on {what}; run the query again")]
@@ -284,9 +288,9 @@ impl Error {
             | Error::NodeNotFound { .. } => Code::NotFound,
             Error::DatabaseExists { .. } | Error::DocumentExists { .. } => Code::AlreadyExists,
             Error::VersionConflict { .. } | Error::CursorExpired { .. } => Code::FailedPrecondition,
-            Error::Unavailable { .. } | Error::SessionEvicted { .. } | Error::ShuttingDown { .. } => {
-                Code::Unavailable
-            }
+            Error::Unavailable { .. }
+            | Error::SessionEvicted { .. }
+            | Error::ShuttingDown { .. } => Code::Unavailable,
             Error::DeadlineExceeded { .. } => Code::DeadlineExceeded,
             Error::Corrupt { .. } => Code::DataLoss,
             Error::Directory { .. } => Code::FailedPrecondition,
