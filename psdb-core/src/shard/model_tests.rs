@@ -11,7 +11,6 @@ use proptest::prelude::*;
 
 use super::{Command, DatabaseView, Response, Shard};
 use crate::codec::document::EncodedDocument;
-use crate::query::Source;
 use crate::raft::{Position, StateMachine};
 use crate::transport::message::{IndexDefinition, WriteOp, Written};
 use crate::types::{DatabaseId, DocumentId, Error, LogIndex, Term, Timestamp, Value};
@@ -162,7 +161,7 @@ fn fields(body: &Bytes) -> Vec<(String, Value)> {
 }
 
 fn values(view: &DatabaseView) -> Vec<Value> {
-    view.documents(None).map(|document| document.to_value()).collect()
+    view.documents(None).map(EncodedDocument::to_value).collect()
 }
 
 fn indexes() -> Vec<IndexDefinition> {
@@ -251,7 +250,7 @@ fn check_equal(shard: &Shard, model: &Model) {
     for (id, expected) in &model.databases {
         let view = shard.database(*id).unwrap();
         assert_eq!(values(&view), expected.values());
-        assert_eq!(view.len(), expected.documents.len() as u64);
+        assert_eq!(view.stats().documents, expected.documents.len() as u64);
         for index in indexes() {
             let found = view.index_range(&index.name, Bound::Unbounded, Bound::Unbounded);
             assert_eq!(found.unwrap().count(), expected.documents.len());
