@@ -1,1 +1,2 @@
-//! Being written.
+//! Bytes. (Being written.)
+pub mod frame;

@@ -1,3 +1,45 @@
-//! Replication. (Being written.)
+//! Replication: the one user of the Raft library.
+//!
+//! Everything replicated in PSDB is a [`Group`] over a [`StateMachine`]: the masters' metadata is
+//! one group, every shard is one. A proposal goes down the left side, a committed entry comes up
+//! the right side:
+//!
+//! ```text
+//!   propose ─► proposer ─► engine ─► log_store ─► the process's WAL (one for all groups)
+//!                            │  ▲
+//!              network ◄─────┘  └──► applier ─► sessions ─► StateMachine::apply
+//!                 │                     │
+//!              Transport             snapshot ─► snapshot_transfer
+//! ```
+//!
+//! Reads pass the `barrier` and look at an O(1) clone of the state.
+//!
+//! Invariants: those of each part; above all, nothing is acknowledged before it is durable on a
+//! quorum and applied here, and nothing is applied twice for one request id.
+//!
+//! Left out: changes of membership (the issue on membership), leases.
+
+mod applier;
+mod barrier;
+mod config;
+mod engine;
+mod group;
+mod log_home;
+mod log_store;
+mod message;
+mod network;
+mod proposer;
+mod runtime;
+mod sessions;
+mod snapshot;
+mod snapshot_transfer;
 mod state_machine;
+mod status;
+
+pub use config::RaftConfig;
+pub use group::{Applied, Group, GroupOptions};
+pub use log_home::LogHome;
+pub use message::refuse;
+pub use proposer::ProposeError;
 pub use state_machine::{Position, StateError, StateMachine};
+pub use status::{GroupStatus, Role, StatusWatch};

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, DatabaseId, DocumentId};
+use super::{Address, DatabaseId, DocumentId, LogIndex};
 
 /// A result with the public [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -220,6 +220,8 @@ pub enum Error {
     SessionEvicted {
         /// Which group forgot it.
         what: String,
+        /// The group's log index when it forgot; a request first sent after it is safe.
+        horizon: LogIndex,
     },
     /// The cursor was not used for too long, or its node restarted. Run the query again.
     #[error("the query's cursor has expired on {what}; run the query again")]

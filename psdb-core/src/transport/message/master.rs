@@ -94,6 +94,8 @@ pub struct Heartbeat {
     pub name: String,
     /// Where it is reached.
     pub address: Address,
+    /// Names its data directory, so that one that was lost is not taken for the one before.
+    pub directory: u64,
     /// Grows with every start of the worker.
     pub incarnation: u64,
     /// The epoch of the map it obeys.

@@ -1,0 +1,335 @@
+//! A replica of one Raft group, of whatever kind.
+//!
+//! A [`Group`] ties the parts together: the engine, the log, the applier, the proposer, the read
+//! barrier and the receiver of snapshots. The metadata group and every shard are groups that
+//! differ in nothing but their state machine.
+//!
+//! Invariants:
+//! 1. A response is returned only after its entry was applied here.
+//! 2. After [`Group::read_barrier`] succeeds, [`Group::state`] shows every write acknowledged
+//!    before the call.
+//!
+//! Left out: which members a group has, which its owner decides.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::error::{InitializeError, RaftError};
+use openraft::SnapshotPolicy;
+
+use super::applier::{Applier, SnapshotPlace};
+use super::barrier::Barrier;
+use super::config::RaftConfig;
+use super::engine::{Answer, Member, Raft};
+use super::log_home::LogHome;
+use super::log_store::LogStore;
+use super::message::{RaftReply, RaftRequest};
+use super::network::Links;
+use super::proposer::{ProposeError, Proposer, group_name, known_leader, leads};
+use super::sessions::SessionLimits;
+use super::snapshot_transfer::Receiver;
+use super::state_machine::StateMachine;
+use super::status::{GroupStatus, StatusWatch};
+use crate::codec::frame;
+use crate::env::Env;
+use crate::transport::Transport;
+use crate::types::{
+    Address, Error, GroupId, LogIndex, NodeId, Outcome, RequestId, Result, Term,
+};
+
+/// What a replica needs to know of itself.
+#[derive(Clone, Debug)]
+pub struct GroupOptions {
+    /// Clock, randomness and disk.
+    pub env: Env,
+    /// Which group.
+    pub group: GroupId,
+    /// This replica's node.
+    pub node: NodeId,
+    /// Timers and bounds.
+    pub config: RaftConfig,
+}
+
+/// A response together with its place in the group's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied<R> {
+    /// The term of its entry.
+    pub term: Term,
+    /// The index of its entry.
+    pub index: LogIndex,
+    /// What the state machine answered.
+    pub response: R,
+}
+
+/// A replica of one Raft group.
+pub struct Group<S>(Arc<Parts<S>>);
+
+struct Parts<S> {
+    options: GroupOptions,
+    raft: Raft,
+    applier: Applier<S>,
+    proposer: Proposer,
+    barrier: Barrier,
+    receiver: Receiver,
+}
+
+impl<S> Clone for Group<S> {
+    fn clone(&self) -> Self {
+        Group(self.0.clone())
+    }
+}
+
+impl<S: StateMachine> Group<S> {
+    /// Starts a replica from its snapshot and its log; a new one waits to be initialized or found.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] or [`Error::Storage`] when what is stored cannot be used,
+    /// [`Error::InvalidRequest`] when the configuration makes no sense.
+    pub async fn start(
+        options: GroupOptions,
+        home: &LogHome,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Group<S>> {
+        options.config.validate()?;
+        let (env, group, config) = (&options.env, options.group, &options.config);
+        let place =
+            SnapshotPlace { env: home.env().clone(), dir: home.snapshots().to_owned(), group };
+        let limits = SessionLimits { clients: config.sessions, answers: config.answers_per_session };
+        let applier = Applier::load(place.clone(), limits)
+            .await
+            .map_err(|error| snapshot_failed(&place, &error))?;
+        let recovered = home.take_recovered(group);
+        let log = LogStore::new(group, home.wal().clone(), &recovered, config.message_bytes)
+            .map_err(|error| Error::Corrupt {
+                path: home.snapshots().with_file_name("wal").display().to_string(),
+                offset: 0,
+                reason: format!("the log of {} does not decode: {error}", group_name(group)),
+            })?;
+        check_continuous(group, &applier, &recovered)?;
+        let links = Links {
+            env: env.clone(),
+            group,
+            transport,
+            chunk_bytes: config.chunk_bytes,
+            pause: config.heartbeat,
+        };
+        let engine = Arc::new(engine_config(group, config)?);
+        let raft = Raft::new(options.node, engine, links, log, applier.clone())
+            .await
+            .map_err(|fatal| internal(group, &fatal))?;
+        let proposer = Proposer::start(env, group, raft.clone(), config);
+        let barrier = Barrier::start(env, group, raft.clone(), config.election_max);
+        let receiver = Receiver::new(place);
+        Ok(Group(Arc::new(Parts { options, raft, applier, proposer, barrier, receiver })))
+    }
+
+    /// Makes this pristine replica found its group with `members` as voters; no-op afterwards.
+    ///
+    /// Every member may do it, with the same members.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] when the members do not include this node or the engine has stopped.
+    pub async fn initialize(&self, members: &BTreeMap<NodeId, Address>) -> Result<()> {
+        let members: BTreeMap<_, _> =
+            members.iter().map(|(node, address)| (*node, Member::new(address))).collect();
+        match self.0.raft.initialize(members).await {
+            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+            Err(error) => Err(internal(self.id(), &error)),
+        }
+    }
+
+    /// Whether the group has ever had members, as far as this replica knows.
+    pub fn is_initialized(&self) -> bool {
+        let metrics = self.0.raft.metrics();
+        let metrics = metrics.borrow();
+        metrics.last_log_index.is_some() || metrics.last_applied.is_some()
+    }
+
+    /// Replicates `command`, applies it, and returns the state machine's response.
+    ///
+    /// Concurrent proposals share log entries. With a request id, a repeated proposal is applied
+    /// once and gets the first response again.
+    ///
+    /// # Errors
+    ///
+    /// [`ProposeError::NotLeader`] when nothing was proposed; [`ProposeError::Failed`] otherwise,
+    /// whose outcome is unknown unless the error says so.
+    pub async fn propose(
+        &self,
+        request: Option<RequestId>,
+        command: &S::Command,
+        timeout: Duration,
+    ) -> Result<Applied<S::Response>, ProposeError> {
+        if !leads(&self.0.raft) {
+            return Err(ProposeError::NotLeader(known_leader(&self.0.raft)));
+        }
+        let command = frame::encode(command);
+        let (log_id, answer) = self.0.proposer.propose(request, command, timeout).await?;
+        let response = match answer {
+            Answer::Applied(response) => response,
+            Answer::Evicted(horizon) => {
+                return Err(Error::SessionEvicted { what: group_name(self.id()), horizon }.into());
+            }
+        };
+        let response = frame::decode(&response).map_err(|error| Error::Internal {
+            reason: format!("a response of {} does not decode: {error}", group_name(self.id())),
+            outcome: Outcome::Unknown,
+        })?;
+        Ok(Applied { term: Term(log_id.leader_id.term), index: LogIndex(log_id.index), response })
+    }
+
+    /// Waits until this replica's state shows every write acknowledged before this call.
+    ///
+    /// # Errors
+    ///
+    /// [`ProposeError::NotLeader`] on any replica but the leader, [`ProposeError::Failed`] when no
+    /// quorum confirms within `timeout`.
+    pub async fn read_barrier(&self, timeout: Duration) -> Result<(), ProposeError> {
+        self.0.barrier.wait(timeout).await
+    }
+
+    /// An O(1) snapshot of the state as applied here; linearizable only behind a barrier.
+    pub fn state(&self) -> S {
+        self.0.applier.state()
+    }
+
+    /// How this replica stands in its group.
+    pub fn status(&self) -> GroupStatus {
+        GroupStatus::of(&self.0.raft.metrics().borrow())
+    }
+
+    /// Tells of every change of [`Group::status`].
+    pub fn watch(&self) -> StatusWatch {
+        StatusWatch::new(self.0.raft.metrics())
+    }
+
+    /// Answers a message of another replica.
+    pub async fn handle(&self, body: &[u8]) -> Bytes {
+        let reply = match frame::decode(body) {
+            Ok(request) => self.answer(request).await,
+            Err(error) => RaftReply::Refused(format!("the message does not decode: {error}")),
+        };
+        frame::encode(&reply)
+    }
+
+    async fn answer(&self, request: RaftRequest) -> RaftReply {
+        let raft = &self.0.raft;
+        let refused = |error: &dyn std::error::Error| RaftReply::Refused(error.to_string());
+        match request {
+            RaftRequest::Append(request) => match raft.append_entries(request).await {
+                Ok(response) => RaftReply::Append(response),
+                Err(error) => refused(&error),
+            },
+            RaftRequest::Vote(request) => match raft.vote(request).await {
+                Ok(response) => RaftReply::Vote(response),
+                Err(error) => refused(&error),
+            },
+            RaftRequest::Chunk(chunk) => {
+                RaftReply::Chunk(self.0.receiver.take(chunk, raft).await)
+            }
+        }
+    }
+
+    /// Takes a snapshot now, so that the log before it can be dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] when the engine has stopped.
+    pub async fn snapshot(&self) -> Result<()> {
+        self.0.raft.trigger().snapshot().await.map_err(|fatal| internal(self.id(), &fatal))
+    }
+
+    /// Stands for election now instead of after a timeout.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] when the engine has stopped.
+    pub async fn elect(&self) -> Result<()> {
+        self.0.raft.trigger().elect().await.map_err(|fatal| internal(self.id(), &fatal))
+    }
+
+    /// Stops this replica. What waits fails with an unknown outcome.
+    pub async fn shutdown(&self) {
+        if let Err(error) = self.0.raft.shutdown().await {
+            tracing::error!(group = %self.id(), %error, "a Raft engine did not stop cleanly");
+        }
+    }
+
+    /// Whether this replica leads, as far as it knows.
+    pub fn leads(&self) -> bool {
+        leads(&self.0.raft)
+    }
+
+    /// How far this replica has applied its log.
+    pub fn applied(&self) -> LogIndex {
+        self.0.applier.applied()
+    }
+
+    /// Which group this is a replica of.
+    pub fn id(&self) -> GroupId {
+        self.0.options.group
+    }
+}
+
+fn internal(group: GroupId, error: &dyn std::error::Error) -> Error {
+    Error::Internal {
+        reason: format!("{}: {error}", group_name(group)),
+        outcome: Outcome::Unknown,
+    }
+}
+
+fn snapshot_failed(place: &SnapshotPlace, error: &io::Error) -> Error {
+    let path = place.dir.join(format!("g{}-*.snap", place.group.0)).display().to_string();
+    if error.kind() == io::ErrorKind::InvalidData {
+        Error::Corrupt { path, offset: 0, reason: error.to_string() }
+    } else {
+        Error::Storage { reason: format!("could not load {path}: {error}") }
+    }
+}
+
+/// Refuses to start over a hole between the snapshot and the log: entries would be skipped.
+fn check_continuous<S: StateMachine>(
+    group: GroupId,
+    applier: &Applier<S>,
+    recovered: &crate::storage::RecoveredStream,
+) -> Result<()> {
+    let applied = applier.applied().0;
+    let first = recovered.entries.first_key_value().map(|(index, _)| *index);
+    let floor = recovered.floor.as_ref().map_or(0, |(index, _)| *index);
+    let missing_from = applied + 1;
+    if floor > applied || first.is_some_and(|first| first > missing_from) {
+        return Err(Error::Corrupt {
+            path: applier.place().dir.display().to_string(),
+            offset: 0,
+            reason: format!(
+                "the snapshot of {} ends at {applied}, but its log begins after {}",
+                group_name(group),
+                floor.max(first.unwrap_or(0).saturating_sub(1)),
+            ),
+        });
+    }
+    Ok(())
+}
+
+fn engine_config(group: GroupId, config: &RaftConfig) -> Result<openraft::Config> {
+    let millis = |duration: Duration| duration.as_millis() as u64;
+    let engine = openraft::Config {
+        cluster_name: format!("group {group}"),
+        heartbeat_interval: millis(config.heartbeat),
+        election_timeout_min: millis(config.election_min),
+        election_timeout_max: millis(config.election_max),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_after),
+        max_in_snapshot_log_to_keep: config.keep_entries,
+        purge_batch_size: 1,
+        replication_lag_threshold: config.snapshot_after + config.keep_entries,
+        ..openraft::Config::default()
+    };
+    engine
+        .validate()
+        .map_err(|error| Error::InvalidRequest { reason: format!("Raft settings: {error}") })
+}

@@ -1,0 +1,243 @@
+//! What the log knows of its streams without their entries: bounds, notes, slots, and which
+//! segment still holds a live entry of which stream.
+//!
+//! The same code admits a submission, follows what was written, and replays the log on opening,
+//! so that what was admitted cannot fail to replay.
+//!
+//! Invariants:
+//! 1. Entries of a stream are consecutive: the next index is one above the last entry, or one
+//!    above the floor.
+//! 2. A segment other than the newest is free to go exactly when no stream has a live entry in it.
+//!    Segments go oldest first, so that those left are consecutive.
+//!
+//! Left out: entries. Their readers keep them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+use super::record::Record;
+
+/// Where a stream begins and ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// The index that the next entry must have; any, if it was never said.
+    pub(super) next: Option<u64>,
+    /// The highest purged index.
+    pub(super) floor: Option<u64>,
+}
+
+impl Bounds {
+    /// Follows `record`, or says how it contradicts what was before. `Forget` leaves new bounds.
+    pub(super) fn admit(&mut self, record: &Record) -> Result<(), String> {
+        let stream = record.stream();
+        match *record {
+            Record::Append { index, .. } => {
+                if let Some(next) = self.next.filter(|next| *next != index) {
+                    return Err(format!(
+                        "stream {stream} appends entry {index}, but its next entry is {next}"
+                    ));
+                }
+                self.next = Some(above(index)?);
+            }
+            Record::Truncate { from, .. } => {
+                if let Some(floor) = self.floor.filter(|floor| from <= *floor) {
+                    return Err(format!(
+                        "stream {stream} truncates from entry {from}, but its floor is {floor}"
+                    ));
+                }
+                self.next = self.next.map(|next| next.min(from));
+            }
+            Record::Purge { through, .. } => {
+                if let Some(floor) = self.floor.filter(|floor| through < *floor) {
+                    return Err(format!(
+                        "stream {stream} purges to entry {through}, but its floor is {floor}"
+                    ));
+                }
+                self.floor = Some(through);
+                self.next = self.next.max(Some(above(through)?));
+            }
+            Record::Slot { .. } => {}
+            Record::Forget { .. } => *self = Bounds::default(),
+        }
+        Ok(())
+    }
+}
+
+fn above(index: u64) -> Result<u64, String> {
+    index.checked_add(1).ok_or_else(|| format!("index {index} has no successor"))
+}
+
+/// What a checkpoint says of one stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct StreamState {
+    pub(super) bounds: Bounds,
+    /// What came with the floor.
+    pub(super) note: Bytes,
+    pub(super) slots: BTreeMap<u8, Bytes>,
+}
+
+/// The indexes of one stream's live entries in one segment: first and last.
+type Span = (u64, u64);
+
+#[derive(Debug)]
+struct Holding {
+    segment: u64,
+    spans: BTreeMap<u64, Span>,
+}
+
+/// All streams and all segments.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    streams: BTreeMap<u64, StreamState>,
+    /// Oldest first; records go to the last.
+    holdings: VecDeque<Holding>,
+}
+
+impl Ledger {
+    pub(super) fn streams(&self) -> &BTreeMap<u64, StreamState> {
+        &self.streams
+    }
+
+    /// Takes the streams of the oldest checkpoint over.
+    pub(super) fn restore(&mut self, streams: BTreeMap<u64, StreamState>) {
+        self.streams = streams;
+    }
+
+    /// The bounds of every stream.
+    pub(super) fn bounds(&self) -> BTreeMap<u64, Bounds> {
+        self.streams.iter().map(|(stream, state)| (*stream, state.bounds)).collect()
+    }
+
+    /// The number of segments.
+    pub(super) fn segments(&self) -> usize {
+        self.holdings.len()
+    }
+
+    /// From now on records stand in `segment`.
+    pub(super) fn begin_segment(&mut self, segment: u64) {
+        self.holdings.push_back(Holding { segment, spans: BTreeMap::new() });
+    }
+
+    /// Follows a record that stands in the newest segment.
+    pub(super) fn apply(&mut self, record: &Record) -> Result<(), String> {
+        let stream = record.stream();
+        let state = self.streams.entry(stream).or_default();
+        state.bounds.admit(record)?;
+        match record {
+            Record::Append { index, .. } => {
+                if let Some(newest) = self.holdings.back_mut() {
+                    newest.spans.entry(stream).or_insert((*index, *index)).1 = *index;
+                }
+            }
+            Record::Truncate { from, .. } => self.trim(stream, |(first, last)| {
+                (first < *from).then(|| (first, last.min(from.saturating_sub(1))))
+            }),
+            Record::Purge { through, note, .. } => {
+                state.note = note.clone();
+                self.trim(stream, |(first, last)| {
+                    (last > *through).then(|| (first.max(through.saturating_add(1)), last))
+                });
+            }
+            Record::Slot { slot, payload, .. } => {
+                state.slots.insert(*slot, payload.clone());
+            }
+            Record::Forget { .. } => {
+                self.streams.remove(&stream);
+                self.trim(stream, |_| None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Narrows or removes the stream's span in every segment.
+    fn trim(&mut self, stream: u64, keep: impl Fn(Span) -> Option<Span>) {
+        for holding in &mut self.holdings {
+            let Some(span) = holding.spans.remove(&stream) else { continue };
+            if let Some(kept) = keep(span) {
+                holding.spans.insert(stream, kept);
+            }
+        }
+    }
+
+    /// The oldest segment, if it is free to go.
+    pub(super) fn removable(&self) -> Option<u64> {
+        let oldest = self.holdings.front()?;
+        (self.holdings.len() > 1 && oldest.spans.is_empty()).then_some(oldest.segment)
+    }
+
+    /// Forgets the oldest segment, which has been removed.
+    pub(super) fn segment_removed(&mut self) {
+        self.holdings.pop_front();
+    }
+
+    /// The streams that keep segments alive beyond the newest `limit`.
+    pub(super) fn holders(&self, limit: usize) -> Vec<u64> {
+        let surplus = self.holdings.len().saturating_sub(limit.max(1));
+        let holding = self.holdings.iter().take(surplus);
+        let streams: BTreeSet<u64> =
+            holding.flat_map(|holding| holding.spans.keys().copied()).collect();
+        streams.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Proves which records are refused, and when a segment is free to go.
+
+    use super::*;
+
+    fn append(index: u64) -> Record {
+        Record::Append { stream: 1, index, payload: Bytes::new() }
+    }
+
+    fn purge(through: u64) -> Record {
+        Record::Purge { stream: 1, through, note: Bytes::new() }
+    }
+
+    fn truncate(from: u64) -> Record {
+        Record::Truncate { stream: 1, from }
+    }
+
+    #[test]
+    fn only_the_next_entry_is_admitted() {
+        let mut bounds = Bounds::default();
+        bounds.admit(&append(5)).unwrap();
+        bounds.admit(&append(5)).unwrap_err();
+        bounds.admit(&append(7)).unwrap_err();
+        bounds.admit(&append(6)).unwrap();
+        bounds.admit(&truncate(6)).unwrap();
+        bounds.admit(&append(6)).unwrap();
+        bounds.admit(&purge(9)).unwrap();
+        bounds.admit(&purge(8)).unwrap_err();
+        bounds.admit(&truncate(9)).unwrap_err();
+        bounds.admit(&append(9)).unwrap_err();
+        bounds.admit(&append(10)).unwrap();
+        bounds.admit(&Record::Forget { stream: 1 }).unwrap();
+        bounds.admit(&append(0)).unwrap();
+        bounds.admit(&purge(u64::MAX)).unwrap_err();
+        assert_eq!(bounds, Bounds { next: Some(1), floor: None });
+    }
+
+    #[test]
+    fn a_segment_goes_when_its_last_live_entry_does() {
+        let mut ledger = Ledger::default();
+        for (segment, indexes) in [(1, 0..10), (2, 10..20), (3, 20..21)] {
+            ledger.begin_segment(segment);
+            for index in indexes {
+                ledger.apply(&append(index)).unwrap();
+            }
+        }
+        assert_eq!((ledger.removable(), ledger.holders(2)), (None, vec![1]));
+        ledger.apply(&purge(8)).unwrap();
+        assert_eq!(ledger.removable(), None);
+        ledger.apply(&purge(9)).unwrap();
+        assert_eq!((ledger.removable(), ledger.holders(2)), (Some(1), vec![]));
+        ledger.segment_removed();
+        assert_eq!((ledger.removable(), ledger.holders(1)), (None, vec![1]));
+        ledger.apply(&truncate(10)).unwrap();
+        assert_eq!(ledger.removable(), Some(2));
+        ledger.segment_removed();
+        assert_eq!(ledger.removable(), None, "the newest segment stays");
+    }
+}

@@ -1,0 +1,355 @@
+//! Opening: what the files say, and what is cut off.
+//!
+//! Segments are replayed from the oldest. The oldest one's checkpoint gives the streams to begin
+//! with; every later checkpoint must equal what was replayed up to it.
+//!
+//! A batch that does not verify is *torn* only if all of this holds: it is in the last segment,
+//! it is not that segment's checkpoint (which was durable before the segment had its name), and no
+//! batch with a later sequence follows anywhere in the file. At most one batch is ever unsynced,
+//! so a later batch, such as the seal of a clean close, proves that the damaged one was durable.
+//! A torn batch is cut off; anything else is reported and nothing is changed.
+//!
+//! Before anything is given back, what was read is made durable again: after a failed sync the
+//! system may show bytes that the disk does not have, and syncing once more does not write them.
+//! Only the last batch or the last segment's name can be in that state, so the last batch is
+//! written again, in place and equal, or, where there is none, the last segment is made again.
+//!
+//! Invariants:
+//! 1. Every acknowledged record is given back; nothing is given back that was not submitted.
+//! 2. An error changes nothing on the disk.
+//! 3. What is given back survives a power loss right after.
+//!
+//! Left out: repair. A damaged log is rebuilt from the node's peers.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::batch::{Batch, BatchBuffer, BatchReader, Chain, Found, Salt};
+use super::ledger::{Bounds, Ledger, StreamState};
+use super::record::{Part, Parts, Record, encode_checkpoint};
+use super::segment::{self, HEADER_BYTES, Segment, SegmentHeader, file_name};
+use super::{RecoveredStream, WalStats};
+use crate::env::{Disk, Env, File, OpenMode};
+use crate::storage::StorageError;
+
+/// A log that is ready to be written to.
+pub(super) struct RecoveredLog {
+    pub(super) streams: BTreeMap<u64, RecoveredStream>,
+    pub(super) ledger: Ledger,
+    pub(super) segment: Segment,
+    pub(super) chain: Chain,
+    pub(super) stats: WalStats,
+}
+
+/// Reads the log in `dir`, which exists, cuts a torn batch off, or begins a new log.
+pub(super) fn recover(env: &Env, dir: &Path) -> Result<RecoveredLog, StorageError> {
+    let disk = &**env.disk();
+    let names = disk.list(dir).map_err(|error| StorageError::io("list", dir, error))?;
+    let numbers = segment_numbers(dir, &names)?;
+    let mut replay = Replay::default();
+    let mut last = None;
+    for number in &numbers {
+        last = Some(replay.segment(disk, dir, *number, Some(number) == numbers.last())?);
+    }
+    let streams =
+        replay.recovered_streams(&dir.join(file_name(numbers.last().map_or(1, |n| *n))))?;
+    for name in names.iter().filter(|name| segment::is_unfinished(name)) {
+        let path = dir.join(name);
+        disk.remove(&path).map_err(|error| StorageError::io("remove", &path, error))?;
+    }
+    let mut stats = WalStats::default();
+    let segment = match last {
+        Some(last) => last.make_durable(disk, dir, &mut stats)?,
+        None => first_segment(env, dir, &mut replay, &mut stats)?,
+    };
+    let chain = replay.chain.unwrap_or(Chain::START);
+    Ok(RecoveredLog { streams, ledger: replay.ledger, segment, chain, stats })
+}
+
+/// The segments in order, which must be consecutive.
+fn segment_numbers(dir: &Path, names: &[String]) -> Result<Vec<u64>, StorageError> {
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment::number_of(name)).collect();
+    numbers.sort_unstable();
+    if let Some(gap) = numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]) {
+        let path = dir.join(file_name(gap[0] + 1));
+        return Err(StorageError::corrupt(&path, 0, "the segment is missing"));
+    }
+    Ok(numbers)
+}
+
+/// Begins a new log.
+fn first_segment(
+    env: &Env,
+    dir: &Path,
+    replay: &mut Replay,
+    stats: &mut WalStats,
+) -> Result<Segment, StorageError> {
+    let header = SegmentHeader { number: 1, salt: Salt(env.random_u64()), chain: Chain::START };
+    let mut checkpoint = BatchBuffer::new();
+    encode_checkpoint(BTreeMap::new().iter(), checkpoint.records());
+    let (bytes, chain) = checkpoint.finish(header.salt, header.chain);
+    replay.chain = Some(chain);
+    replay.ledger.begin_segment(header.number);
+    create_segment(&**env.disk(), dir, header, bytes, stats)
+}
+
+fn create_segment(
+    disk: &dyn Disk,
+    dir: &Path,
+    header: SegmentHeader,
+    checkpoint: &[u8],
+    stats: &mut WalStats,
+) -> Result<Segment, StorageError> {
+    let segment = Segment::create(disk, dir, header, checkpoint)?;
+    stats.bytes += segment.len;
+    stats.syncs += 2;
+    Ok(segment)
+}
+
+/// The last segment, read to its end.
+struct LastSegment {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    header: SegmentHeader,
+    /// Where the last valid batch begins, and its bytes.
+    last_batch: (u64, Vec<u8>),
+    /// The file's length, which is more than the end of the last valid batch if one was torn.
+    len: u64,
+}
+
+impl LastSegment {
+    /// Cuts the torn batch off and makes sure that all the rest is on the disk.
+    fn make_durable(
+        self,
+        disk: &dyn Disk,
+        dir: &Path,
+        stats: &mut WalStats,
+    ) -> Result<Segment, StorageError> {
+        let LastSegment { file, path, header, last_batch: (offset, bytes), len } = self;
+        let end = offset + bytes.len() as u64;
+        stats.torn_bytes = len - end;
+        if stats.torn_bytes > 0 {
+            let (path, bytes) = (path.display(), stats.torn_bytes);
+            tracing::warn!(%path, offset = end, bytes, "cutting a torn batch off the log");
+        }
+        if offset == HEADER_BYTES as u64 {
+            return create_segment(disk, dir, header, &bytes, stats);
+        }
+        let failed = |action| {
+            let path = &path;
+            move |error| StorageError::io(action, path, error)
+        };
+        if stats.torn_bytes > 0 {
+            file.set_len(end).map_err(failed("truncate"))?;
+        }
+        file.write_at(&bytes, offset).map_err(failed("write"))?;
+        file.sync().map_err(failed("sync"))?;
+        disk.sync_dir(dir).map_err(|error| StorageError::io("sync", dir, error))?;
+        stats.bytes += bytes.len() as u64;
+        stats.syncs += 2;
+        Ok(Segment::resume(file, path, header, end))
+    }
+}
+
+/// The log as read so far.
+#[derive(Default)]
+struct Replay {
+    ledger: Ledger,
+    entries: BTreeMap<u64, BTreeMap<u64, Bytes>>,
+    /// What the next batch must say; `None` before the first segment.
+    chain: Option<Chain>,
+}
+
+impl Replay {
+    /// Replays one segment; `is_last` allows it a torn end.
+    fn segment(
+        &mut self,
+        disk: &dyn Disk,
+        dir: &Path,
+        number: u64,
+        is_last: bool,
+    ) -> Result<LastSegment, StorageError> {
+        let path = dir.join(file_name(number));
+        let mode = if is_last { OpenMode::Write } else { OpenMode::Read };
+        let read_failed = |error| StorageError::io("read", &path, error);
+        let file = disk.open(&path, mode).map_err(read_failed)?;
+        let corrupt = |offset, reason| Err(StorageError::corrupt(&path, offset, reason));
+        let header = match read_header(&*file, number).map_err(read_failed)? {
+            Ok(header) => header,
+            Err(reason) => return corrupt(0, reason),
+        };
+        let chain = self.chain.unwrap_or(header.chain);
+        if chain != header.chain {
+            return corrupt(0, "it does not follow the segment before it".to_owned());
+        }
+        self.chain = Some(chain);
+        let mut reader = BatchReader::new(&*file, header.salt).map_err(read_failed)?;
+        let (mut offset, mut last_offset) = (HEADER_BYTES as u64, None);
+        let damage = loop {
+            match reader.read(offset).map_err(read_failed)? {
+                Found::Batch(batch) => {
+                    if let Err(reason) = self.batch(number, &batch, last_offset.is_none()) {
+                        return corrupt(offset, reason);
+                    }
+                    last_offset = Some(offset);
+                    offset += batch.bytes.len() as u64;
+                }
+                Found::End => break None,
+                Found::Damage(reason) => break Some(reason),
+            }
+        };
+        let Some(last_offset) = last_offset else {
+            return corrupt(offset, damage.unwrap_or_else(|| "the checkpoint is missing".into()));
+        };
+        if let Some(reason) = damage {
+            if !is_last {
+                return corrupt(offset, reason);
+            }
+            let next = self.chain.unwrap_or(chain);
+            if let Some(later) = reader.find_later(offset + 1, next).map_err(read_failed)? {
+                return corrupt(offset, format!("{reason}; a later batch is at offset {later}"));
+            }
+        }
+        let mut last_batch = vec![0; (offset - last_offset) as usize];
+        file.read_exact_at(&mut last_batch, last_offset).map_err(read_failed)?;
+        let (last_batch, len) = ((last_offset, last_batch), reader.len());
+        Ok(LastSegment { file: file.clone(), path, header, last_batch, len })
+    }
+
+    /// Replays a batch whose checksum is right.
+    fn batch(&mut self, segment: u64, batch: &Batch<'_>, is_first: bool) -> Result<(), String> {
+        let expected = self.chain.unwrap_or(batch.chain);
+        if batch.chain != expected {
+            let (found, expected) = (batch.chain.sequence, expected.sequence);
+            return Err(format!("batch {found} stands where batch {expected} should follow"));
+        }
+        self.chain = Some(expected.followed_by(batch.crc));
+        let mut parts = Parts::new(batch.records());
+        if is_first {
+            return self.checkpoint(segment, &mut parts);
+        }
+        while let Some(part) = parts.next()? {
+            match part {
+                Part::Record(record) => self.record(record)?,
+                Part::Seal => {}
+                Part::Checkpoint { .. } | Part::State { .. } => {
+                    return Err("a checkpoint stands in the middle of a segment".into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, record: Record) -> Result<(), String> {
+        self.ledger.apply(&record)?;
+        let entries = self.entries.entry(record.stream()).or_default();
+        match record {
+            Record::Append { index, payload, .. } => {
+                entries.insert(index, payload);
+            }
+            Record::Truncate { from, .. } => {
+                entries.split_off(&from);
+            }
+            Record::Purge { through, .. } => {
+                // A floor at the highest index is refused, so there is one above.
+                *entries = entries.split_off(&(through + 1));
+            }
+            Record::Slot { .. } => {}
+            Record::Forget { stream } => {
+                self.entries.remove(&stream);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a segment's checkpoint over, or compares it with what was replayed up to it.
+    fn checkpoint(&mut self, segment: u64, parts: &mut Parts<'_>) -> Result<(), String> {
+        let streams = read_checkpoint(parts)?;
+        if self.ledger.segments() == 0 {
+            self.ledger.restore(streams);
+        } else if streams != *self.ledger.streams() {
+            return Err("the checkpoint contradicts the segments before it".into());
+        }
+        self.ledger.begin_segment(segment);
+        Ok(())
+    }
+
+    /// What the streams hold, after checking that no live entry is missing.
+    fn recovered_streams(
+        &mut self,
+        path: &Path,
+    ) -> Result<BTreeMap<u64, RecoveredStream>, StorageError> {
+        let mut recovered = BTreeMap::new();
+        for (stream, state) in self.ledger.streams() {
+            let entries = self.entries.remove(stream).unwrap_or_default();
+            if !is_whole(state.bounds, &entries) {
+                let reason = format!("live entries of stream {stream} are in no segment");
+                return Err(StorageError::corrupt(path, 0, reason));
+            }
+            let floor = state.bounds.floor.map(|index| (index, state.note.clone()));
+            let slots = state.slots.clone();
+            recovered.insert(*stream, RecoveredStream { floor, entries, slots });
+        }
+        Ok(recovered)
+    }
+}
+
+/// Whether `entries` are all from the floor, or the first, to the next.
+fn is_whole(bounds: Bounds, entries: &BTreeMap<u64, Bytes>) -> bool {
+    let above_floor = bounds.floor.map(|floor| floor.saturating_add(1));
+    match (entries.first_key_value(), entries.last_key_value()) {
+        (Some((first, _)), Some((last, _))) => {
+            above_floor.is_none_or(|expected| *first == expected)
+                && bounds.next == last.checked_add(1)
+                && last - first == entries.len() as u64 - 1
+        }
+        _ => above_floor.is_none_or(|expected| bounds.next == Some(expected)),
+    }
+}
+
+/// Reads a segment's header; the inner error says what is wrong with its bytes.
+fn read_header(file: &dyn File, number: u64) -> io::Result<Result<SegmentHeader, String>> {
+    let mut bytes = [0; HEADER_BYTES];
+    match file.read_exact_at(&mut bytes, 0) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Ok(Err("the header is cut short".into()));
+        }
+        result => result?,
+    }
+    Ok(SegmentHeader::decode(&bytes).and_then(|header| {
+        if header.number == number {
+            Ok(header)
+        } else {
+            Err(format!("the header is that of segment {}", header.number))
+        }
+    }))
+}
+
+/// Reads the streams of a checkpoint.
+fn read_checkpoint(parts: &mut Parts<'_>) -> Result<BTreeMap<u64, StreamState>, String> {
+    let Some(Part::Checkpoint { streams: count }) = parts.next()? else {
+        return Err("the segment does not begin with a checkpoint".into());
+    };
+    let mut streams: BTreeMap<u64, StreamState> = BTreeMap::new();
+    while let Some(part) = parts.next()? {
+        match part {
+            Part::State { stream, bounds, note } => {
+                let state = StreamState { bounds, note, slots: BTreeMap::new() };
+                streams.insert(stream, state);
+            }
+            Part::Record(Record::Slot { stream, slot, payload }) => {
+                let state = streams.get_mut(&stream).ok_or("a slot comes before its stream")?;
+                state.slots.insert(slot, payload);
+            }
+            _ => return Err("a checkpoint holds something else than streams".into()),
+        }
+    }
+    if streams.len() != count as usize {
+        return Err(format!("a checkpoint of {count} streams has {}", streams.len()));
+    }
+    Ok(streams)
+}
