@@ -2,6 +2,7 @@
 //! copies only what a snapshot holds.
 
 mod model;
+mod scripts;
 mod sharing;
 
 use super::*;

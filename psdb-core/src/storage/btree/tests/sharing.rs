@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{BPlusTree, Page};
 
 /// The addresses of all pages.
-fn pages<K, V>(tree: &BPlusTree<K, V>) -> Vec<*const Page<K, V>> {
+pub(super) fn pages<K, V>(tree: &BPlusTree<K, V>) -> Vec<*const Page<K, V>> {
     fn collect<K, V>(page: &Arc<Page<K, V>>, found: &mut Vec<*const Page<K, V>>) {
         found.push(Arc::as_ptr(page));
         if let Page::Branch(branch) = &**page {
