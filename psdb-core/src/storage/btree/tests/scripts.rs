@@ -26,7 +26,9 @@ type Tree = BPlusTree<u32, ()>;
 fn scripts_give_their_output() {
     crate::golden::run_scripts("storage/btree/testscripts", |commands| {
         let mut script = Script::default();
-        commands.iter().for_each(|command| script.run(command));
+        for command in commands {
+            script.run(command);
+        }
         script.output
     });
 }
@@ -45,10 +47,14 @@ impl Script {
             ["order", order] => self.tree = Tree::with_order(number(order) as usize),
             ["load", fill, keys] => self.load(number(fill) as u8, keys),
             ["insert", ref keys @ ..] => {
-                keys.iter().for_each(|key| assert_eq!(self.tree.insert(number(key), ()), None));
+                for key in keys {
+                    assert_eq!(self.tree.insert(number(key), ()), None);
+                }
             }
             ["remove", ref keys @ ..] => {
-                keys.iter().for_each(|key| assert_eq!(self.tree.remove(&number(key)), Some(())));
+                for key in keys {
+                    assert_eq!(self.tree.remove(&number(key)), Some(()));
+                }
             }
             ["snapshot", name] => drop(self.snapshots.insert(name.into(), self.tree.clone())),
             ["show"] => self.show(command, &self.tree.clone()),
@@ -63,7 +69,9 @@ impl Script {
     fn load(&mut self, fill: u8, keys: &str) {
         let (low, high) = bounds(keys);
         let mut builder = Builder::new(self.tree.order()).fill_percent(fill);
-        (low..=high).for_each(|key| builder.push(key, ()).expect("keys ascend"));
+        for key in low..=high {
+            builder.push(key, ()).expect("keys ascend");
+        }
         self.tree = builder.finish();
     }
 
