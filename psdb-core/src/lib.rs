@@ -1,5 +1,7 @@
 //! PSDB: a document database that is a library.
 
+#[cfg(test)]
+mod golden;
 mod types;
 
 pub mod client;

@@ -17,7 +17,10 @@
 //!
 //! Left out: real networks, which the package `psdb` brings.
 
+mod fault;
+pub mod in_process;
 pub mod message;
+pub mod redirect;
 
 use std::fmt::Debug;
 use std::future::Future;
