@@ -159,7 +159,7 @@ fn command(words: &[&str]) -> Command {
             name: (*name).into(),
             indexes: indexes.iter().map(|fields| index(fields)).collect(),
             shards: list(shards).map(|shard| ShardId(number(shard) as u32)).collect(),
-            ring: RingSpec { virtual_nodes: 64 },
+            ring: RingSpec::DEFAULT,
         },
         ["opened", id] => Command::DatabaseOpened { id: DatabaseId(number(id)) },
         ["clear", name] => Command::BeginClear { name: (*name).into() },
