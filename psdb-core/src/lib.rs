@@ -1,9 +1,11 @@
 //! PSDB: a document database that is a library.
 
+#[cfg(test)]
+mod golden;
 mod types;
 
-pub mod cluster;
 pub mod client;
+pub mod cluster;
 pub mod codec;
 pub mod env;
 pub mod master;

@@ -140,14 +140,14 @@ impl<K: Ord + Clone, V: Clone> Branch<K, V> {
         removed
     }
 
-    /// Brings child `at` back to its least fill: its fuller neighbour shares with it or, having
-    /// nothing to spare, is merged with it.
+    /// Brings child `at`, which is one short of its least fill, back to it: its fuller neighbour
+    /// shares evenly with it or, having nothing to spare, is merged with it.
     fn refill(&mut self, at: usize, order: Order) {
         let len = |at: usize| self.children.get(at).map_or(0, |child| child.len());
         let before = at.checked_sub(1).map_or(0, len);
         let left = if before >= len(at + 1) { at - 1 } else { at };
         let (left_len, right_len) = (len(left), len(left + 1));
-        if left_len + right_len <= order.max() {
+        if left_len.max(right_len) <= order.min() {
             self.merge(left);
         } else if left_len < right_len {
             self.shift(left, Shift::Left((right_len - left_len) / 2));

@@ -30,7 +30,7 @@ pub struct NotAscending {
 /// ```
 /// use psdb_core::storage::btree::Builder;
 ///
-/// let mut builder = Builder::new(64).fill_percent(80);
+/// let mut builder = Builder::default().fill_percent(80);
 /// for n in 0..1000 {
 ///     builder.push(n, ())?;
 /// }
@@ -126,6 +126,13 @@ impl<K: Ord + Clone, V> Builder<K, V> {
             self.close_leaf();
             self.leaf = right;
         }
+    }
+}
+
+impl<K: Ord + Clone, V> Default for Builder<K, V> {
+    /// Starts a tree of the default order, whose pages will be full.
+    fn default() -> Self {
+        Self::new(Order::DEFAULT)
     }
 }
 

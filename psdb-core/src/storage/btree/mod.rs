@@ -84,7 +84,7 @@ pub struct BPlusTree<K, V> {
 }
 
 impl<K, V> BPlusTree<K, V> {
-    /// Makes an empty tree whose pages hold up to 64 entries.
+    /// Makes an empty tree whose pages hold up to 32 entries.
     pub fn new() -> Self {
         Self::with_order(Order::DEFAULT)
     }
@@ -202,7 +202,7 @@ impl<K: Ord + Clone, V> BPlusTree<K, V> {
     /// # Ok::<(), psdb_core::storage::NotAscending>(())
     /// ```
     pub fn from_sorted(entries: impl IntoIterator<Item = (K, V)>) -> Result<Self, NotAscending> {
-        let mut builder = Builder::new(Order::DEFAULT);
+        let mut builder = Builder::default();
         for (key, value) in entries {
             builder.push(key, value)?;
         }

@@ -67,11 +67,7 @@ pub(super) fn insert_below<K: Ord + Clone, V: Clone>(
 }
 
 /// Removes from the tree below `page`, which may leave `page` itself too empty.
-pub(super) fn remove_below<K, V, Q>(
-    page: &mut Arc<Page<K, V>>,
-    key: &Q,
-    order: Order,
-) -> Option<V>
+pub(super) fn remove_below<K, V, Q>(page: &mut Arc<Page<K, V>>, key: &Q, order: Order) -> Option<V>
 where
     K: Ord + Clone + Borrow<Q>,
     V: Clone,
