@@ -4,8 +4,8 @@
 mod golden;
 mod types;
 
-pub mod cluster;
 pub mod client;
+pub mod cluster;
 pub mod codec;
 pub mod env;
 pub mod master;

@@ -1,2 +1,19 @@
-//! Bytes. (Being written.)
+//! Bytes: how values become bytes and come back, for disks, networks and indexes.
+//!
+//! - `frame`: length, checksum and version around what only PSDB reads.
+//! - `document`: documents whose fields are found without decoding the rest.
+//! - `json`: a strict reader straight into that form, and a writer out of it.
+//! - `key`: bytes whose order is the order of values.
+//!
+//! Invariant: bytes from outside are checked once, at the door ([`EncodedDocument::from_bytes`],
+//! [`frame::decode`]); what has passed needs no further checks and cannot make a reader panic.
+//!
+//! Left out: what documents mean.
+
+pub mod document;
 pub mod frame;
+mod json;
+pub mod key;
+
+pub use document::{ArrayRef, EncodedDocument, Metadata, ObjectRef, RESERVED_FIELDS, ValueRef};
+pub(crate) use json::{read_value, write_value};

@@ -1,1 +1,190 @@
-//! Being written.
+//! What the masters remember: the databases, the workers, and which worker holds which shard.
+//!
+//! ```text
+//! Command ──▶ Metadata::apply ──▶ Response
+//!             settings    who the cluster is; set once, by `Found`
+//!             databases   Creating ─▶ Ready ⇄ Clearing, and from any of them ─▶ Deleting ─▶ gone
+//!             workers     name, address, incarnation, health, load per shard
+//!             map         shard ─▶ replicas, named by its epoch
+//! ```
+//!
+//! Creating, clearing and deleting a database take many steps on many shards. The intent is
+//! written here first, and its end when every shard has confirmed; in between the database is
+//! *unfinished* ([`Metadata::unfinished`]), so a master that becomes the leader finds all work
+//! that its predecessor left half done. What is drawn at random or chosen by a policy (the
+//! cluster's number, a database's shards, a placement) is decided before the proposal and arrives
+//! in the command.
+//!
+//! - `command`: the commands and their answers.
+//! - `databases`: the life of a database.
+//! - `workers`: registration, health and reported load.
+//! - `shards`: the shard map, and what shards carry by the workers' reports.
+//! - `snapshot`: the state as bytes.
+//!
+//! Invariants:
+//! 1. A database's id and a clear token are given out once; both grow for ever.
+//! 2. A name belongs to its database until the last of its shards has been closed, so a successor
+//!    of that name never coexists with documents of its predecessor.
+//! 3. The map's epoch grows exactly when the map changes, and every address in the map is the one
+//!    its worker registered.
+//! 4. A refused command changes nothing.
+//!
+//! Left out: deciding (`master::placement`), acting (`master::reconciler`), locks, moving shards,
+//! and the rules for names, which are checked before anything is proposed.
+
+mod command;
+mod databases;
+mod shards;
+mod snapshot;
+mod workers;
+
+#[cfg(test)]
+mod replica_tests;
+#[cfg(test)]
+mod script_tests;
+#[cfg(test)]
+mod snapshot_tests;
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::raft::{Position, StateError, StateMachine};
+use crate::sharding::ShardMap;
+use crate::storage::BPlusTree;
+use crate::types::{DatabaseId, Error, NodeId, Outcome, Result};
+
+pub use command::{Command, Response};
+pub use databases::{Cleared, DatabaseRecord, Unfinished};
+pub use shards::ShardSummary;
+pub use workers::WorkerRecord;
+
+/// What a cluster is born with; it never changes afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The cluster's number, drawn at random by whoever founded it.
+    pub cluster: u64,
+    /// How many shards it has.
+    pub shards: u32,
+    /// How many replicas each shard has.
+    pub replicas: u32,
+}
+
+/// The replicated state of the masters.
+///
+/// A clone is a snapshot and costs O(1): everything that grows is shared until it is changed.
+#[derive(Clone, Default)]
+pub struct Metadata {
+    /// `None` until the cluster is founded.
+    settings: Option<Settings>,
+    /// The highest database id given out; ids start at 1.
+    last_database: u64,
+    /// The highest clear token given out; tokens start at 1.
+    last_token: u64,
+    databases: BPlusTree<DatabaseId, Arc<DatabaseRecord>>,
+    /// The id of each database by name, those being deleted included.
+    names: BPlusTree<Arc<str>, DatabaseId>,
+    workers: BPlusTree<NodeId, Arc<WorkerRecord>>,
+    map: Arc<ShardMap>,
+}
+
+impl Metadata {
+    /// The cluster's settings, `None` until it is founded.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.settings.as_ref()
+    }
+
+    /// The shard map; its epoch is 0 and it has no shards until they are placed.
+    pub fn map(&self) -> &Arc<ShardMap> {
+        &self.map
+    }
+
+    /// A number that is equal on two replicas that have applied the same commands: FNV-1a, 64 bit,
+    /// over the bytes of [`StateMachine::save`]. It takes a walk over the whole state.
+    pub fn hash(&self) -> u64 {
+        let mut fingerprint = Fingerprint(0xcbf2_9ce4_8422_2325);
+        self.save(&mut fingerprint).expect("a fingerprint accepts every write");
+        fingerprint.0
+    }
+
+    /// Founds the cluster. Whoever comes second learns what the first one set.
+    fn found(&mut self, settings: Settings) -> Result<Response> {
+        if settings.shards == 0 || settings.replicas == 0 {
+            return Err(invalid("a cluster needs at least one shard and one replica"));
+        }
+        Ok(Response::Settings(*self.settings.get_or_insert(settings)))
+    }
+
+    /// The settings, or the refusal of whatever needs them.
+    fn founded(&self) -> Result<Settings> {
+        self.settings.ok_or_else(|| not_yet("the cluster".into(), "it has not been founded yet"))
+    }
+}
+
+impl StateMachine for Metadata {
+    type Command = Command;
+    type Response = Response;
+
+    fn apply(&mut self, position: Position, command: Command) -> Result<Response, StateError> {
+        let time = position.time;
+        let answer = match command {
+            Command::Found { cluster, shards, replicas } => {
+                self.found(Settings { cluster, shards, replicas })
+            }
+            Command::CreateDatabase { name, indexes, shards, ring } => {
+                self.create_database(time, name, indexes, shards, ring)
+            }
+            Command::DatabaseOpened { id } => self.database_opened(id),
+            Command::BeginClear { name } => self.begin_clear(&name),
+            Command::ClearDone { id, token, removed } => {
+                self.clear_done(id, Cleared { token, removed })
+            }
+            Command::BeginDelete { name } => self.begin_delete(&name),
+            Command::DeleteDone { id } => self.delete_done(id),
+            Command::RegisterWorker { name, address, incarnation } => {
+                self.register_worker(time, name, address, incarnation)
+            }
+            Command::SetWorkerStatus { worker, status } => {
+                self.set_worker_status(time, worker, status)
+            }
+            Command::ReportLoad { worker, shards } => self.report_load(worker, shards),
+            Command::PlaceShards { placements } => self.place_shards(placements),
+        };
+        Ok(answer.unwrap_or_else(Response::Refused))
+    }
+
+    fn save(&self, sink: &mut dyn Write) -> Result<(), StateError> {
+        snapshot::save(self, sink)
+    }
+
+    fn load(source: &mut dyn Read) -> Result<Self, StateError> {
+        snapshot::load(source)
+    }
+}
+
+/// A sink that keeps only the FNV-1a hash of what it is given.
+struct Fingerprint(u64);
+
+impl Write for Fingerprint {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A refusal that comes again however often the request is repeated.
+fn invalid(reason: impl Into<String>) -> Error {
+    Error::InvalidRequest { reason: reason.into() }
+}
+
+/// A refusal that passes when the cluster has got further.
+fn not_yet(what: String, reason: &str) -> Error {
+    Error::Unavailable { what, reason: reason.into(), outcome: Outcome::NotApplied }
+}

@@ -17,9 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use openraft::storage::RaftStateMachine;
-use openraft::{
-    AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError,
-};
+use openraft::{AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 

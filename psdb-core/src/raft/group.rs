@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use openraft::error::{InitializeError, RaftError};
 use openraft::SnapshotPolicy;
+use openraft::error::{InitializeError, RaftError};
 
 use super::applier::{Applier, SnapshotPlace};
 use super::barrier::Barrier;
@@ -36,9 +36,7 @@ use super::status::{GroupStatus, StatusWatch};
 use crate::codec::frame;
 use crate::env::Env;
 use crate::transport::Transport;
-use crate::types::{
-    Address, Error, GroupId, LogIndex, NodeId, Outcome, RequestId, Result, Term,
-};
+use crate::types::{Address, Error, GroupId, LogIndex, NodeId, Outcome, RequestId, Result, Term};
 
 /// What a replica needs to know of itself.
 #[derive(Clone, Debug)]
@@ -98,7 +96,8 @@ impl<S: StateMachine> Group<S> {
         let (env, group, config) = (&options.env, options.group, &options.config);
         let place =
             SnapshotPlace { env: home.env().clone(), dir: home.snapshots().to_owned(), group };
-        let limits = SessionLimits { clients: config.sessions, answers: config.answers_per_session };
+        let limits =
+            SessionLimits { clients: config.sessions, answers: config.answers_per_session };
         let applier = Applier::load(place.clone(), limits)
             .await
             .map_err(|error| snapshot_failed(&place, &error))?;
@@ -229,9 +228,7 @@ impl<S: StateMachine> Group<S> {
                 Ok(response) => RaftReply::Vote(response),
                 Err(error) => refused(&error),
             },
-            RaftRequest::Chunk(chunk) => {
-                RaftReply::Chunk(self.0.receiver.take(chunk, raft).await)
-            }
+            RaftRequest::Chunk(chunk) => RaftReply::Chunk(self.0.receiver.take(chunk, raft).await),
         }
     }
 
@@ -277,10 +274,7 @@ impl<S: StateMachine> Group<S> {
 }
 
 fn internal(group: GroupId, error: &dyn std::error::Error) -> Error {
-    Error::Internal {
-        reason: format!("{}: {error}", group_name(group)),
-        outcome: Outcome::Unknown,
-    }
+    Error::Internal { reason: format!("{}: {error}", group_name(group)), outcome: Outcome::Unknown }
 }
 
 fn snapshot_failed(place: &SnapshotPlace, error: &io::Error) -> Error {

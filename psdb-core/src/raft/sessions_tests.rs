@@ -12,12 +12,7 @@ use crate::types::{ClientId, LogIndex, RequestId};
 const LIMITS: SessionLimits = SessionLimits { clients: 2, answers: 3 };
 
 fn request(client: u64, sequence: u64, settled_below: u64, observed: u64) -> RequestId {
-    RequestId {
-        client: ClientId(client),
-        sequence,
-        settled_below,
-        observed: LogIndex(observed),
-    }
+    RequestId { client: ClientId(client), sequence, settled_below, observed: LogIndex(observed) }
 }
 
 fn apply(sessions: &mut Sessions, request: &RequestId, index: u64) -> Verdict {

@@ -154,11 +154,8 @@ fn open(env: &Env, path: &Path, node: &str) -> Result<Opened> {
 
 fn read(env: &Env, path: &Path) -> Result<Option<Identity>> {
     let path = path.join(IDENTITY);
-    let corrupt = |reason: String| Error::Corrupt {
-        path: path.display().to_string(),
-        offset: 0,
-        reason,
-    };
+    let corrupt =
+        |reason: String| Error::Corrupt { path: path.display().to_string(), offset: 0, reason };
     let file = match env.disk().open(&path, OpenMode::Read) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

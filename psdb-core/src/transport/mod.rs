@@ -17,7 +17,10 @@
 //!
 //! Left out: real networks, which the package `psdb` brings.
 
+mod fault;
+pub mod in_process;
 pub mod message;
+pub mod redirect;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -84,8 +87,7 @@ pub trait Transport: Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`TransportError`]; only `NotSent` says that the receiver never saw the message.
-    fn call(&self, to: &Address, message: Message)
-    -> BoxFuture<'_, Result<Bytes, TransportError>>;
+    fn call(&self, to: &Address, message: Message) -> BoxFuture<'_, Result<Bytes, TransportError>>;
 }
 
 /// The receiving half: what a node does with a message.

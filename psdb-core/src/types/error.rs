@@ -216,7 +216,9 @@ pub enum Error {
     },
     /// A retry came after its session had been evicted, so whether the first try was applied is
     /// no longer known. Read before you write again.
-    #[error("{what} no longer remembers this request, so its outcome is unknown; read before writing again")]
+    #[error(
+        "{what} no longer remembers this request, so its outcome is unknown; read before writing again"
+    )]
     SessionEvicted {
         /// Which group forgot it.
         what: String,
@@ -286,9 +288,9 @@ impl Error {
             | Error::NodeNotFound { .. } => Code::NotFound,
             Error::DatabaseExists { .. } | Error::DocumentExists { .. } => Code::AlreadyExists,
             Error::VersionConflict { .. } | Error::CursorExpired { .. } => Code::FailedPrecondition,
-            Error::Unavailable { .. } | Error::SessionEvicted { .. } | Error::ShuttingDown { .. } => {
-                Code::Unavailable
-            }
+            Error::Unavailable { .. }
+            | Error::SessionEvicted { .. }
+            | Error::ShuttingDown { .. } => Code::Unavailable,
             Error::DeadlineExceeded { .. } => Code::DeadlineExceeded,
             Error::Corrupt { .. } => Code::DataLoss,
             Error::Directory { .. } => Code::FailedPrecondition,

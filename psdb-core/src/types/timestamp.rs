@@ -22,6 +22,18 @@ impl Timestamp {
     pub const fn as_millis(self) -> u64 {
         self.0
     }
+
+    /// Reads the one form [`Timestamp`] prints; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Timestamp> {
+        let part = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
+        let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
+        let (hour, minute, second) = (part(11, 13)?, part(14, 16)?, part(17, 19)?);
+        let days = days_from_civil(year, month, day)?;
+        let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+        let parsed = Timestamp(seconds * 1_000 + part(20, 23)?);
+        // Printing it again refuses every other separator, sign, length and day of the month.
+        (parsed.to_string() == text).then_some(parsed)
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -50,6 +62,16 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
+/// The inverse of [`civil_from_days`]; `None` before 1970.
+fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
+    let year_from_march = if month <= 2 { year.checked_sub(1)? } else { year };
+    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
+    let (era, year_of_era) = (year_from_march / 400, year_from_march % 400);
+    let day_of_year = (153 * month_from_march + 2) / 5 + day.checked_sub(1)?;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    (era * 146_097 + day_of_era).checked_sub(719_468)
+}
+
 #[cfg(test)]
 mod tests {
     //! Proves that the printed form is right at the calendar's edges.
@@ -65,6 +87,16 @@ mod tests {
             (4_107_542_399_999, "2100-02-28T23:59:59.999Z"),
         ] {
             assert_eq!(Timestamp(millis).to_string(), text);
+            assert_eq!(Timestamp::parse(text), Some(Timestamp(millis)));
+        }
+    }
+
+    #[test]
+    fn refuses_other_forms() {
+        for text in
+            ["", "2026-02-30T00:00:00.000Z", "2026-11-23 08:15:30.250Z", "1969-12-31T23:59:59.999Z"]
+        {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
         }
     }
 }

@@ -1,7 +1,22 @@
-//! The JSON model. (Being written: the owner of `types/value.rs` completes it.)
+//! The JSON model, with Python's equality and ordering.
+//!
+//! `True == 1 == 1.0`, integers and doubles compare exactly (2^53 + 1 is greater than the double
+//! 2^53), strings compare by code point, lists element by element. Comparing what Python cannot
+//! compare raises a `TypeError`, worded as CPython words it.
+//!
+//! Sorting needs an order of everything, which Python does not have. [`Value::total_cmp`] is ours:
+//! null, numbers, strings, arrays, objects; within a kind as Python, objects field by field.
+//!
+//! Left out: arithmetic and methods (`query`).
+
+use std::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use super::Result;
 
 /// One JSON value. Integers are exact; objects keep the order of their fields.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Value {
     /// JSON `null`, Python `None`.
     Null,
@@ -24,6 +39,216 @@ pub enum Value {
 pub struct PyError {
     /// The exception's class, such as `TypeError`.
     pub kind: &'static str,
-    /// Its message, as CPython words it where that is known.
+    /// Its message, as CPython words it.
     pub message: String,
+}
+
+impl std::fmt::Display for PyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.kind, self.message)
+    }
+}
+
+/// Compares an integer and a double exactly; `None` when the double is NaN.
+pub(crate) fn compare_int_float(int: i128, float: f64) -> Option<Ordering> {
+    /// 2^127, the first double above every `i128`.
+    const BEYOND: f64 = 170_141_183_460_469_231_731_687_303_715_884_105_728.0;
+    if float.is_nan() {
+        return None;
+    }
+    if float >= BEYOND {
+        return Some(Ordering::Less);
+    }
+    if float < -BEYOND {
+        return Some(Ordering::Greater);
+    }
+    let whole = float.trunc();
+    let by_whole = int.cmp(&(whole as i128));
+    let rest = (whole - float).partial_cmp(&0.0).unwrap_or(Ordering::Equal);
+    Some(by_whole.then(rest))
+}
+
+impl Value {
+    /// Reads one JSON value, as strictly as documents are read.
+    ///
+    /// # Errors
+    ///
+    /// [`super::Error::InvalidDocument`] with line and column.
+    pub fn from_json(text: &str) -> Result<Value> {
+        crate::codec::read_value(text)
+    }
+
+    /// This value as JSON on one line. NaN and infinities, which JSON lacks, become `null`.
+    pub fn to_json(&self) -> String {
+        let mut text = String::new();
+        crate::codec::write_value(self, &mut text);
+        text
+    }
+
+    /// The name of this value's type in Python, such as `int` or `NoneType`.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Value::Null => "NoneType",
+            Value::Bool(_) => "bool",
+            Value::Int(_) => "int",
+            Value::Float(_) => "float",
+            Value::String(_) => "str",
+            Value::Array(_) => "list",
+            Value::Object(_) => "dict",
+        }
+    }
+
+    /// Whether Python takes this value for true: not `None`, zero or empty.
+    pub fn truthy(&self) -> bool {
+        match self {
+            Value::Null => false,
+            Value::Bool(value) => *value,
+            Value::Int(value) => *value != 0,
+            Value::Float(value) => *value != 0.0,
+            Value::String(text) => !text.is_empty(),
+            Value::Array(values) => !values.is_empty(),
+            Value::Object(fields) => !fields.is_empty(),
+        }
+    }
+
+    /// Python's `==`: numbers and truth values by their value, dicts regardless of order.
+    pub fn py_eq(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Null, Value::Null) => true,
+            (Value::String(a), Value::String(b)) => a == b,
+            (Value::Array(a), Value::Array(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.py_eq(b))
+            }
+            (Value::Object(a), Value::Object(b)) => {
+                let same = |(name, value): &(String, Value)| {
+                    b.iter().any(|(other, theirs)| other == name && value.py_eq(theirs))
+                };
+                a.len() == b.len() && a.iter().all(same)
+            }
+            _ => self.number_cmp(other).is_some_and(|order| order == Some(Ordering::Equal)),
+        }
+    }
+
+    /// Python's ordering for the comparison written `operator` (`<`, `<=`, `>` or `>=`); `None`
+    /// when a NaN makes every comparison false.
+    ///
+    /// # Errors
+    ///
+    /// [`PyError`], a `TypeError`, when Python does not order the two types.
+    pub fn py_cmp(
+        &self,
+        other: &Value,
+        operator: &str,
+    ) -> std::result::Result<Option<Ordering>, PyError> {
+        match (self, other) {
+            (Value::String(a), Value::String(b)) => Ok(Some(a.cmp(b))),
+            (Value::Array(a), Value::Array(b)) => {
+                match a.iter().zip(b).find(|(a, b)| !a.py_eq(b)) {
+                    Some((a, b)) => a.py_cmp(b, operator),
+                    None => Ok(Some(a.len().cmp(&b.len()))),
+                }
+            }
+            _ => self.number_cmp(other).ok_or_else(|| PyError {
+                kind: "TypeError",
+                message: format!(
+                    "'{operator}' not supported between instances of '{}' and '{}'",
+                    self.type_name(),
+                    other.type_name()
+                ),
+            }),
+        }
+    }
+
+    /// Compares two numbers, `None` when one is none; NaN compares as nothing.
+    fn number_cmp(&self, other: &Value) -> Option<Option<Ordering>> {
+        let int = |value: &Value| match value {
+            Value::Bool(value) => Some(i128::from(*value)),
+            Value::Int(value) => Some(*value),
+            _ => None,
+        };
+        Some(match (self, other) {
+            (Value::Float(a), Value::Float(b)) => a.partial_cmp(b),
+            (Value::Float(a), b) => compare_int_float(int(b)?, *a).map(Ordering::reverse),
+            (a, Value::Float(b)) => compare_int_float(int(a)?, *b),
+            (a, b) => Some(int(a)?.cmp(&int(b)?)),
+        })
+    }
+
+    /// An order of all values, for sorting: null, numbers, strings, arrays, objects.
+    ///
+    /// Numbers compare by value, NaN after all others; strings by code point; arrays element by
+    /// element; objects field by field in their order, name before value.
+    pub fn total_cmp(&self, other: &Value) -> Ordering {
+        match (self, other) {
+            (Value::String(a), Value::String(b)) => a.cmp(b),
+            (Value::Array(a), Value::Array(b)) => {
+                let differs = a.iter().zip(b).map(|(a, b)| a.total_cmp(b)).find(|o| o.is_ne());
+                differs.unwrap_or_else(|| a.len().cmp(&b.len()))
+            }
+            (Value::Object(a), Value::Object(b)) => {
+                let field = |((a, x), (b, y)): (&(String, Value), &(String, Value))| {
+                    a.cmp(b).then_with(|| x.total_cmp(y))
+                };
+                let differs = a.iter().zip(b).map(field).find(|order| order.is_ne());
+                differs.unwrap_or_else(|| a.len().cmp(&b.len()))
+            }
+            _ => match self.number_cmp(other) {
+                Some(Some(order)) => order,
+                Some(None) => self.is_nan().cmp(&other.is_nan()),
+                None => self.rank().cmp(&other.rank()),
+            },
+        }
+    }
+
+    fn is_nan(&self) -> bool {
+        matches!(self, Value::Float(value) if value.is_nan())
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Value::Null => 0,
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) => 1,
+            Value::String(_) => 2,
+            Value::Array(_) => 3,
+            Value::Object(_) => 4,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Proves the corners of Python's comparisons that documents meet.
+
+    use std::cmp::Ordering;
+
+    use super::Value;
+
+    #[test]
+    fn numbers_compare_exactly_across_types() {
+        let big = Value::Int((1 << 53) + 1);
+        let double = Value::Float(9_007_199_254_740_992.0);
+        assert!(!big.py_eq(&double));
+        assert_eq!(big.py_cmp(&double, "<"), Ok(Some(Ordering::Greater)));
+        assert!(Value::Bool(true).py_eq(&Value::Float(1.0)));
+        assert_eq!(Value::Int(-1).py_cmp(&Value::Float(-1.5), "<"), Ok(Some(Ordering::Greater)));
+        assert_eq!(Value::Int(-2).py_cmp(&Value::Float(-1.5), "<"), Ok(Some(Ordering::Less)));
+        assert_eq!(Value::Int(i128::MAX).total_cmp(&Value::Float(1e300)), Ordering::Less);
+    }
+
+    #[test]
+    fn unordered_types_raise() {
+        let error = Value::Null.py_cmp(&Value::Int(1), "<").expect_err("raises");
+        assert_eq!(
+            error.to_string(),
+            "TypeError: '<' not supported between instances of 'NoneType' and 'int'"
+        );
+        assert_eq!(Value::Null.total_cmp(&Value::Int(1)), Ordering::Less);
+    }
+
+    #[test]
+    fn dicts_are_equal_regardless_of_order() {
+        let ab = Value::from_json(r#"{"a": 1, "b": [true]}"#).expect("reads");
+        let ba = Value::from_json(r#"{"b": [1.0], "a": 1}"#).expect("reads");
+        assert!(ab.py_eq(&ba));
+    }
 }

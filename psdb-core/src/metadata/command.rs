@@ -1,0 +1,128 @@
+//! What changes the masters' metadata, and what each change answers.
+//!
+//! A command carries everything its effect depends on besides the state itself, so that replicas
+//! that apply it agree. Commands marked *repeatable* may be proposed again by a new leader that
+//! does not know how far its predecessor came; the others are protected by their request ids.
+//!
+//! Left out: who proposes them, and when (`master`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Settings;
+use crate::sharding::{Placement, RingSpec, ShardMap};
+use crate::transport::message::{
+    DatabaseInfo, IndexDefinition, ShardLoad, WorkerInfo, WorkerStatus,
+};
+use crate::types::{Address, DatabaseId, Error, NodeId, ShardId};
+
+/// One change of the masters' metadata.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Founds the cluster; the first one counts, later ones answer what it set. Repeatable.
+    Found {
+        /// The cluster's number, drawn at random.
+        cluster: u64,
+        /// How many shards it gets, for ever.
+        shards: u32,
+        /// How many replicas each shard gets.
+        replicas: u32,
+    },
+    /// Names a new database and gives it an id; its shards have to be opened next.
+    CreateDatabase {
+        /// Its name, checked before.
+        name: String,
+        /// Its secondary indexes.
+        indexes: Vec<IndexDefinition>,
+        /// The shards its documents spread over, chosen by load.
+        shards: Vec<ShardId>,
+        /// How they spread.
+        ring: RingSpec,
+    },
+    /// Every shard of the database has opened it: it serves. Repeatable.
+    DatabaseOpened {
+        /// The database.
+        id: DatabaseId,
+    },
+    /// Orders the removal of all its documents and answers the token that names this clearing.
+    ///
+    /// A clearing that runs already is not joined, since it may have passed shards that were
+    /// written to since: every one gets a token of its own, and a shard obeys only growing ones.
+    BeginClear {
+        /// The database.
+        name: String,
+    },
+    /// Every shard of the database has obeyed the token. Repeatable.
+    ClearDone {
+        /// The database.
+        id: DatabaseId,
+        /// Which clearing.
+        token: u64,
+        /// How many documents it removed.
+        removed: u64,
+    },
+    /// Orders the removal of a database; it stops being served. Repeatable until it is done.
+    BeginDelete {
+        /// The database.
+        name: String,
+    },
+    /// Every shard of the database has closed it: its name is free. Repeatable.
+    DeleteDone {
+        /// The database.
+        id: DatabaseId,
+    },
+    /// A worker has started, maybe at a new address. Repeatable.
+    RegisterWorker {
+        /// Its name, unique in the cluster.
+        name: String,
+        /// Where it is reached.
+        address: Address,
+        /// Grows with every start, so that news of an earlier life are recognized.
+        incarnation: u64,
+    },
+    /// The leader judges a worker's health anew. Repeatable.
+    SetWorkerStatus {
+        /// The worker.
+        worker: NodeId,
+        /// Its health.
+        status: WorkerStatus,
+    },
+    /// What a worker's replicas carry, in place of its last report. Repeatable.
+    ReportLoad {
+        /// The worker.
+        worker: NodeId,
+        /// Every replica it holds.
+        shards: BTreeMap<ShardId, ShardLoad>,
+    },
+    /// Places all shards of a new cluster; the first one counts, later ones answer the map it
+    /// made. Repeatable.
+    PlaceShards {
+        /// The replicas of every shard.
+        placements: BTreeMap<ShardId, Placement>,
+    },
+}
+
+/// What a [`Command`] answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Response {
+    /// To [`Command::Found`]: the settings in force, whoever set them.
+    Settings(Settings),
+    /// To commands that create or change a database: the database after it.
+    Database(DatabaseInfo),
+    /// To [`Command::BeginClear`].
+    Clearing {
+        /// The database.
+        database: DatabaseInfo,
+        /// What its shards have to be cleared with.
+        token: u64,
+    },
+    /// To [`Command::RegisterWorker`].
+    Worker(WorkerInfo),
+    /// To [`Command::PlaceShards`]: the map in force.
+    Map(ShardMap),
+    /// Done, with nothing to tell.
+    Done,
+    /// Refused; nothing has changed.
+    Refused(Error),
+}

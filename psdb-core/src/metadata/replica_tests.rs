@@ -1,0 +1,172 @@
+//! Proves, for any commands in any order, that replicas stay equal also when one of them goes on
+//! from a snapshot, that the module's invariants hold after each command, that a refused command
+//! changes nothing, and that ids and tokens are never given out twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::prelude::*;
+
+use super::{Command, Metadata, Response};
+use crate::raft::{Position, StateMachine};
+use crate::sharding::{Placement, RingSpec};
+use crate::transport::message::{DatabaseState, IndexDefinition, ShardLoad, WorkerStatus};
+use crate::types::{Address, DatabaseId, LogIndex, NodeId, ShardId, Term, Timestamp};
+
+fn database_name() -> impl Strategy<Value = String> {
+    "[abc]"
+}
+
+fn worker_name() -> impl Strategy<Value = String> {
+    "w[1-4]"
+}
+
+fn node() -> impl Strategy<Value = NodeId> {
+    worker_name().prop_map(|name| NodeId::from_name(&name))
+}
+
+fn id() -> impl Strategy<Value = DatabaseId> {
+    (0..8_u64).prop_map(DatabaseId)
+}
+
+fn shard() -> impl Strategy<Value = ShardId> {
+    (0..4_u32).prop_map(ShardId)
+}
+
+fn address() -> impl Strategy<Value = Address> {
+    "host[1-5]".prop_map(Address::from)
+}
+
+fn load() -> impl Strategy<Value = ShardLoad> {
+    (0..9_u64, any::<u64>(), any::<bool>(), 0..4_u64).prop_map(|(documents, bytes, leads, term)| {
+        ShardLoad { documents, bytes, leads, term: Term(term), applied: LogIndex(documents) }
+    })
+}
+
+fn create() -> impl Strategy<Value = Command> {
+    (database_name(), vec("[ab]", 0..3), vec(shard(), 0..3), 0..3_u32).prop_map(
+        |(name, fields, shards, virtual_nodes)| {
+            let index = |field: String| IndexDefinition {
+                name: field.as_str().into(),
+                fields: vec![field],
+            };
+            let indexes = fields.into_iter().map(index).collect();
+            Command::CreateDatabase { name, indexes, shards, ring: RingSpec { virtual_nodes } }
+        },
+    )
+}
+
+fn place() -> impl Strategy<Value = Command> {
+    let replicas = btree_map(node(), address(), 2..4);
+    let placement = replicas.prop_map(|replicas| Placement { replicas });
+    btree_map(shard(), placement, 3..5).prop_map(|placements| Command::PlaceShards { placements })
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        1 => any::<u64>()
+            .prop_map(|cluster| Command::Found { cluster, shards: 3, replicas: 2 }),
+        4 => create(),
+        3 => id().prop_map(|id| Command::DatabaseOpened { id }),
+        3 => database_name().prop_map(|name| Command::BeginClear { name }),
+        3 => (id(), 0..6_u64, 0..9_u64)
+            .prop_map(|(id, token, removed)| Command::ClearDone { id, token, removed }),
+        2 => database_name().prop_map(|name| Command::BeginDelete { name }),
+        2 => id().prop_map(|id| Command::DeleteDone { id }),
+        4 => (worker_name(), address(), 0..4_u64).prop_map(|(name, address, incarnation)| {
+            Command::RegisterWorker { name, address, incarnation }
+        }),
+        2 => node().prop_map(|worker| {
+            Command::SetWorkerStatus { worker, status: WorkerStatus::Suspect }
+        }),
+        2 => (node(), btree_map(shard(), load(), 0..4))
+            .prop_map(|(worker, shards)| Command::ReportLoad { worker, shards }),
+        3 => place(),
+    ]
+}
+
+/// What was given out so far, to be compared with what is given out next.
+#[derive(Default)]
+struct Given {
+    ids: BTreeSet<DatabaseId>,
+    tokens: BTreeSet<u64>,
+}
+
+impl Given {
+    fn check(&mut self, command: &Command, response: &Response) {
+        match (command, response) {
+            (Command::CreateDatabase { .. }, Response::Database(info)) => {
+                assert!(self.ids.last() < Some(&info.id), "{} was given out before", info.id);
+                self.ids.insert(info.id);
+            }
+            (_, Response::Clearing { token, .. }) => {
+                assert!(self.tokens.last() < Some(token), "{token} was given out before");
+                self.tokens.insert(*token);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn check_invariants(state: &Metadata) {
+    for record in state.databases() {
+        let clearing = record.info.state == DatabaseState::Clearing;
+        assert_eq!(record.pending_clear.is_some(), clearing);
+        assert_eq!(state.database_by_id(record.info.id), Some(record));
+        assert_eq!(state.database(&record.info.name), Some(record));
+    }
+    assert_eq!(state.databases().count(), state.databases.len());
+    let ready = state.databases().filter(|r| r.info.state == DatabaseState::Ready).count();
+    assert_eq!(state.unfinished().len() + ready, state.databases.len());
+    for placement in state.map().shards.values() {
+        assert_eq!(placement.replicas.len(), 2);
+        for (node, address) in &placement.replicas {
+            assert_eq!(&state.worker(*node).unwrap().address, address);
+        }
+    }
+    let infos = state.shard_infos();
+    let leaders: BTreeMap<&Address, u64> =
+        infos.iter().filter_map(|info| info.leader.as_ref()).fold(BTreeMap::new(), |mut sum, a| {
+            *sum.entry(a).or_default() += 1;
+            sum
+        });
+    assert!(leaders.values().sum::<u64>() <= infos.len() as u64);
+}
+
+fn reloaded(state: &Metadata) -> Metadata {
+    let mut bytes = Vec::new();
+    state.save(&mut bytes).unwrap();
+    Metadata::load(&mut bytes.as_slice()).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn replicas_stay_equal(
+        commands in vec(command(), 1..60),
+        reloads in btree_set(0..60_usize, 0..6),
+    ) {
+        let (mut first, mut second) = (Metadata::default(), Metadata::default());
+        let mut given = Given::default();
+        for (index, command) in commands.into_iter().enumerate() {
+            let time = Timestamp(1_000 + index as u64);
+            let position = Position { term: Term(1), index: LogIndex(index as u64 + 1), time };
+            let (before, epoch) = (first.hash(), first.map().epoch);
+            let map = first.map().shards.clone();
+            let snapshot = first.clone();
+            let response = first.apply(position, command.clone()).unwrap();
+            prop_assert_eq!(&second.apply(position, command.clone()).unwrap(), &response);
+            given.check(&command, &response);
+            if reloads.contains(&index) {
+                second = reloaded(&second);
+            }
+            prop_assert_eq!(first.hash(), second.hash());
+            prop_assert_eq!(snapshot.hash(), before, "a snapshot stays as it was");
+            if matches!(response, Response::Refused(_)) {
+                prop_assert_eq!(first.hash(), before);
+            }
+            let changed = u64::from(first.map().shards != map);
+            prop_assert_eq!(first.map().epoch.0, epoch.0 + changed);
+            check_invariants(&first);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The metadata as a stream of checksummed frames.
+//!
+//! ```text
+//! Header { settings, counters, map, how many databases and workers }
+//! Database(record) ...   by id
+//! Worker(record) ...     by number
+//! ```
+//!
+//! Nothing that is read is trusted: every frame bears a checksum, and the module's invariants are
+//! checked before the state is handed on. The counts in the header tell truncation from the end,
+//! and `load` reads exactly what `save` wrote, so more may follow in the same stream.
+//!
+//! Left out: transport in pieces (`raft`).
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::databases::{check_indexes, check_shards};
+use super::shards::check_complete;
+use super::{DatabaseRecord, Metadata, Settings, WorkerRecord};
+use crate::codec::frame;
+use crate::raft::StateError;
+use crate::sharding::ShardMap;
+use crate::transport::message::DatabaseState;
+use crate::types::{Epoch, NodeId, Result as Checked};
+
+/// One frame.
+#[derive(Serialize, Deserialize)]
+enum Record {
+    Header(Header),
+    Database(DatabaseRecord),
+    Worker(WorkerRecord),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    settings: Option<Settings>,
+    last_database: u64,
+    last_token: u64,
+    map: ShardMap,
+    databases: u64,
+    workers: u64,
+}
+
+pub(super) fn save(state: &Metadata, sink: &mut dyn Write) -> Result<(), StateError> {
+    let header = Header {
+        settings: state.settings,
+        last_database: state.last_database,
+        last_token: state.last_token,
+        map: ShardMap::clone(&state.map),
+        databases: state.databases.len() as u64,
+        workers: state.workers.len() as u64,
+    };
+    write(sink, &Record::Header(header))?;
+    for (_, record) in &state.databases {
+        write(sink, &Record::Database(record.as_ref().clone()))?;
+    }
+    for (_, record) in &state.workers {
+        write(sink, &Record::Worker(record.as_ref().clone()))?;
+    }
+    Ok(())
+}
+
+pub(super) fn load(source: &mut dyn Read) -> Result<Metadata, StateError> {
+    let Record::Header(header) = read(source)? else {
+        return Err(damaged("it does not begin with a header"));
+    };
+    let mut state = Metadata {
+        settings: header.settings,
+        last_database: header.last_database,
+        last_token: header.last_token,
+        map: Arc::new(header.map),
+        ..Metadata::default()
+    };
+    for _ in 0..header.databases {
+        let Record::Database(record) = read(source)? else {
+            return Err(damaged("a database is missing"));
+        };
+        add_database(&mut state, record)?;
+    }
+    for _ in 0..header.workers {
+        let Record::Worker(record) = read(source)? else {
+            return Err(damaged("a worker is missing"));
+        };
+        add_worker(&mut state, record)?;
+    }
+    check_map(&state)?;
+    Ok(state)
+}
+
+fn add_database(state: &mut Metadata, record: DatabaseRecord) -> Result<(), StateError> {
+    let info = &record.info;
+    let settings = state.settings.ok_or_else(|| damaged("a database without a cluster"))?;
+    let in_order = state.databases.last().is_none_or(|(last, _)| *last < info.id);
+    if !in_order || info.id.0 == 0 || info.id.0 > state.last_database {
+        return Err(damaged(format!("database id {} is out of order", info.id)));
+    }
+    valid(check_shards(&info.shards, settings).and_then(|()| check_indexes(&info.indexes)))?;
+    let tokens = [record.pending_clear, record.last_clear.map(|last| last.token)];
+    if tokens.into_iter().flatten().any(|token| token > state.last_token)
+        || record.pending_clear.is_some() != (info.state == DatabaseState::Clearing)
+    {
+        return Err(damaged(format!("database '{}' has an impossible clearing", info.name)));
+    }
+    if state.names.insert(info.name.as_str().into(), info.id).is_some() {
+        return Err(damaged(format!("two databases are called '{}'", info.name)));
+    }
+    state.databases.insert(info.id, Arc::new(record));
+    Ok(())
+}
+
+fn add_worker(state: &mut Metadata, record: WorkerRecord) -> Result<(), StateError> {
+    let shards = state.settings.map_or(0, |settings| settings.shards);
+    let in_order = state.workers.last().is_none_or(|(last, _)| *last < record.node);
+    if !in_order
+        || record.node != NodeId::from_name(&record.name)
+        || record.loads.keys().any(|shard| shard.0 >= shards)
+    {
+        return Err(damaged(format!("worker '{}' does not fit", record.name)));
+    }
+    state.workers.insert(record.node, Arc::new(record));
+    Ok(())
+}
+
+fn check_map(state: &Metadata) -> Result<(), StateError> {
+    if state.map.shards.is_empty() && state.map.epoch == Epoch(0) {
+        return Ok(());
+    }
+    let settings = state.settings.ok_or_else(|| damaged("a map without a cluster"))?;
+    valid(check_complete(&state.map.shards, settings))?;
+    for (node, address) in state.map.shards.values().flat_map(|p| p.replicas.iter()) {
+        if state.worker(*node).is_none_or(|worker| worker.address != *address) {
+            return Err(damaged(format!("the map has {node} at {address}, the workers have not")));
+        }
+    }
+    Ok(())
+}
+
+fn valid(checked: Checked<()>) -> Result<(), StateError> {
+    checked.map_err(|error| damaged(error.to_string()))
+}
+
+fn write(sink: &mut dyn Write, record: &Record) -> Result<(), StateError> {
+    frame::write_to(sink, record).map_err(|source| StateError::Snapshot { action: "write", source })
+}
+
+fn read(source: &mut dyn Read) -> Result<Record, StateError> {
+    frame::read_from(source).map_err(|error| match error {
+        frame::ReadError::Io(source) => StateError::Snapshot { action: "read", source },
+        frame::ReadError::Frame(error) => damaged(error.to_string()),
+    })
+}
+
+fn damaged(reason: impl Into<String>) -> StateError {
+    StateError::Decode { what: "a snapshot of the metadata", reason: reason.into() }
+}

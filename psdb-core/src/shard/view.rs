@@ -1,0 +1,86 @@
+//! Reading one database as it was at one moment.
+//!
+//! A view shares the shard's trees, so it costs O(1) to make and to clone, and shows the same
+//! documents for as long as it is held, however the shard goes on. It pins the nodes it shows:
+//! memory grows by what is written meanwhile, not by what is read.
+//!
+//! Left out: evaluating lambdas (`query`), confirming leadership before a read (`raft`).
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::database::Database;
+use crate::codec::document::EncodedDocument;
+use crate::query::{IndexedFields, Source};
+use crate::transport::message::{IndexDefinition, ShardStats};
+use crate::types::{DatabaseId, DocumentId, IndexName};
+
+/// An immutable snapshot of one database on one shard; owned, and cheap to clone.
+#[derive(Clone)]
+pub struct DatabaseView {
+    id: DatabaseId,
+    database: Arc<Database>,
+}
+
+impl DatabaseView {
+    pub(super) fn new(id: DatabaseId, database: Arc<Database>) -> DatabaseView {
+        DatabaseView { id, database }
+    }
+
+    /// Which database this is.
+    pub fn id(&self) -> DatabaseId {
+        self.id
+    }
+
+    /// The stored document under `id`, with its metadata.
+    pub fn get(&self, id: &DocumentId) -> Option<EncodedDocument> {
+        self.database.documents.get(id).cloned()
+    }
+
+    /// How many documents there are, and how many bytes their encoded forms have.
+    pub fn stats(&self) -> ShardStats {
+        self.database.stats()
+    }
+
+    /// The definitions of its secondary indexes.
+    pub fn definitions(&self) -> impl Iterator<Item = &IndexDefinition> {
+        self.database.definitions()
+    }
+}
+
+impl Source for DatabaseView {
+    fn documents(
+        &self,
+        after: Option<&DocumentId>,
+    ) -> Box<dyn Iterator<Item = EncodedDocument> + '_> {
+        let documents = &self.database.documents;
+        match after {
+            None => Box::new(documents.iter().map(|(_, document)| document.clone())),
+            Some(id) => {
+                let rest = documents.range((Bound::Excluded(id), Bound::Unbounded));
+                Box::new(rest.map(|(_, document)| document.clone()))
+            }
+        }
+    }
+
+    fn index_range(
+        &self,
+        index: &IndexName,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+    ) -> Option<Box<dyn Iterator<Item = EncodedDocument> + '_>> {
+        let index = self.database.indexes.iter().find(|i| i.definition.name == *index)?;
+        let entries = index.entries.range::<[u8], _>((low, high));
+        Some(Box::new(entries.filter_map(|(_, id)| self.get(id))))
+    }
+
+    fn indexes(&self) -> Vec<IndexedFields> {
+        self.definitions()
+            .map(|index| IndexedFields { name: index.name.clone(), fields: index.fields.clone() })
+            .collect()
+    }
+
+    fn len(&self) -> u64 {
+        self.database.stats().documents
+    }
+}
