@@ -1,14 +1,15 @@
 //! Asking before something is deleted for ever.
 //!
 //! Only a person is asked: the shell and a one-shot command on a terminal, unless `--yes` is
-//! given. Scripts mean what they say. The question comes before anything else happens, so that
-//! Ctrl-C there needs no care.
+//! given. Scripts mean what they say. The question comes before anything else happens.
 //!
 //! Left out: the prompt of the shell, which is its line editor's.
 
 use std::io::{self, BufRead, Write};
 
 use crate::command::Command;
+use crate::failure::{Failure, printable};
+use crate::interrupt::or_interrupted;
 
 /// What to ask before `command`, if it is one to ask about.
 pub(crate) fn question(command: &Command, database: Option<&str>) -> Option<String> {
@@ -28,14 +29,25 @@ pub(crate) fn is_yes(answer: &str) -> bool {
     matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
-/// Asks on the terminal of a one-shot command.
-pub(crate) fn ask(question: &str) -> io::Result<bool> {
-    let mut stderr = io::stderr();
-    write!(stderr, "{}", crate::failure::printable(question))?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(is_yes(&answer))
+/// Asks on the terminal of a one-shot command; an answer that cannot be read is a no.
+///
+/// # Errors
+///
+/// [`Failure::Declined`], or [`Failure::Interrupted`] after Ctrl-C.
+pub(crate) async fn ask(question: String) -> Result<(), Failure> {
+    // On a thread of its own, which a Ctrl-C leaves behind for the end of the process.
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut stderr = io::stderr();
+        write!(stderr, "{}", printable(&question))?;
+        stderr.flush()?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        io::Result::Ok(is_yes(&answer))
+    });
+    match or_interrupted(async { Ok(answer.await) }).await? {
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false) | Err(_)) | Err(_) => Err(Failure::Declined),
+    }
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ fn main() -> ExitCode {
         }
     };
     let exit = runtime.block_on(start(&settings));
-    // A thread may still wait for a line of standard input; it must not keep the process.
+    // A thread may still wait for a line of standard input; it must not hold the process up.
     runtime.shutdown_background();
     exit.into()
 }
@@ -126,9 +126,9 @@ async fn start(settings: &Settings) -> Exit {
     if settings.ask
         && !settings.yes
         && let Some(question) = confirm::question(&command, settings.database.as_deref())
-        && !confirm::ask(&question).unwrap_or(false)
+        && let Err(failure) = confirm::ask(question).await
     {
-        return report(&mut output, name, &Failure::Declined);
+        return report(&mut output, name, &failure);
     }
     with_database(settings, output, Work::Command(command, name)).await
 }

@@ -41,8 +41,13 @@ fn command(mut tokens: Tokens<'_>) -> Result<Command, Failure> {
     let mut parser = Parser { name, tokens };
     let command = parser.command().map_err(|message| parser.mistake(message))?;
     if !parser.tokens.is_empty() {
+        let is_argument = matches!(parser.tokens, Tokens::Arguments(_));
         let next = parser.tokens.rest().unwrap_or("");
-        return Err(parser.mistake(format!("unexpected '{next}'")));
+        let hint = match next.starts_with('-') && is_argument {
+            true => "; options stand before the command",
+            false => "",
+        };
+        return Err(parser.mistake(format!("unexpected '{next}'{hint}")));
     }
     Ok(command)
 }

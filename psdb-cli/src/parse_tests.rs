@@ -255,6 +255,12 @@ fn too_many_arguments_are_a_mistake() {
 }
 
 #[test]
+fn an_option_after_the_command_is_told_its_place() {
+    let failure = from_arguments(&["list", "-o"]).expect_err("out of place");
+    assert_eq!(failure.message(), "unexpected '-o'; options stand before the command");
+}
+
+#[test]
 fn the_first_word_names_a_command_that_does_not_parse() {
     assert_eq!(first_word("  create [ "), "create");
     assert_eq!(first_word(""), "");
