@@ -46,7 +46,7 @@ pub(crate) async fn ask(question: String) -> Result<(), Failure> {
     });
     match or_interrupted(async { Ok(answer.await) }).await? {
         Ok(Ok(true)) => Ok(()),
-        Ok(Ok(false) | Err(_)) | Err(_) => Err(Failure::Declined),
+        _ => Err(Failure::Declined),
     }
 }
 

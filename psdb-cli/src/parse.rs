@@ -43,10 +43,8 @@ fn command(mut tokens: Tokens<'_>) -> Result<Command, Failure> {
     if !parser.tokens.is_empty() {
         let is_argument = matches!(parser.tokens, Tokens::Arguments(_));
         let next = parser.tokens.rest().unwrap_or("");
-        let hint = match next.starts_with('-') && is_argument {
-            true => "; options stand before the command",
-            false => "",
-        };
+        let misplaced = is_argument && next.starts_with('-');
+        let hint = if misplaced { "; options stand before the command" } else { "" };
         return Err(parser.mistake(format!("unexpected '{next}'{hint}")));
     }
     Ok(command)

@@ -5,17 +5,17 @@ use std::process::{Command, Stdio};
 
 /// What a run of `psdb` came to.
 #[derive(Debug)]
-pub struct Ran {
+pub(crate) struct Ran {
     /// Its exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Standard output.
-    pub out: String,
+    pub(crate) out: String,
     /// Standard error.
-    pub err: String,
+    pub(crate) err: String,
 }
 
 /// The binary, with a clean environment.
-pub fn psdb() -> Command {
+pub(crate) fn psdb() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_psdb"));
     for name in ["PSDB_MASTERS", "PSDB_DATA_DIR", "PSDB_DATABASE", "PSDB_OUTPUT", "NO_COLOR"] {
         command.env_remove(name);
@@ -25,7 +25,7 @@ pub fn psdb() -> Command {
 }
 
 /// Runs `psdb ARGUMENTS` to its end with `input` on a pipe.
-pub fn run(arguments: &[&str], input: &str) -> Ran {
+pub(crate) fn run(arguments: &[&str], input: &str) -> Ran {
     let mut child =
         psdb().args(arguments).stdin(Stdio::piped()).spawn().expect("the binary starts");
     let mut stdin = child.stdin.take().expect("stdin is a pipe");
