@@ -9,6 +9,8 @@
 //!
 //! Left out: self-description. What is inside is known from where the frame stands.
 
+use std::io::{self, Read, Write};
+
 use bincode::config::{self, Configuration};
 use bytes::Bytes;
 use serde::Serialize;
@@ -66,6 +68,41 @@ pub fn encode<T: Serialize>(value: &T) -> Bytes {
     Bytes::from(bytes)
 }
 
+/// Writes `value` as one frame into a stream of frames.
+///
+/// # Errors
+///
+/// Whatever `sink` says.
+pub fn write_to<T: Serialize>(sink: &mut dyn Write, value: &T) -> io::Result<()> {
+    sink.write_all(&encode(value))
+}
+
+/// Why no frame could be read from a stream.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The stream failed or ended.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// What was read is not a frame of the expected type.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
+/// Reads the next frame of a stream; memory grows only by what is really there.
+///
+/// # Errors
+///
+/// [`ReadError`] when the stream fails, ends early, or holds something else.
+pub fn read_from<T: DeserializeOwned>(source: &mut dyn Read) -> Result<T, ReadError> {
+    let mut length = [0; 4];
+    source.read_exact(&mut length)?;
+    let rest = u64::from(u32::from_le_bytes(length)) + 4;
+    let mut bytes = length.to_vec();
+    source.take(rest).read_to_end(&mut bytes)?;
+    Ok(decode(&bytes)?)
+}
+
 /// Decodes the one frame that `bytes` are.
 ///
 /// # Errors
@@ -102,12 +139,26 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
 mod tests {
     //! Proves that frames round-trip and that every flipped, cut or added byte is noticed.
 
-    use super::{FrameError, decode, encode};
+    use super::{FrameError, decode, encode, read_from, write_to};
 
     #[test]
     fn round_trips() {
         let value = (7_u64, "seven".to_owned(), vec![Some(1_u8), None]);
         assert_eq!(decode::<(u64, String, Vec<Option<u8>>)>(&encode(&value)), Ok(value));
+    }
+
+    #[test]
+    fn streams_of_frames_round_trip_and_end_with_an_error() {
+        let mut stream = Vec::new();
+        for number in 0..3_u64 {
+            write_to(&mut stream, &number).expect("a Vec takes every write");
+        }
+        let mut source = &stream[..];
+        for number in 0..3_u64 {
+            assert_eq!(read_from::<u64>(&mut source).expect("a frame"), number);
+        }
+        assert!(read_from::<u64>(&mut source).is_err());
+        assert!(read_from::<u64>(&mut &stream[..stream.len() / 3 - 1]).is_err());
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub enum Command {
         name: String,
         /// Where it is reached.
         address: Address,
+        /// Names its data directory, so that one that was made anew is not taken for the old one.
+        directory: u64,
         /// Grows with every start, so that news of an earlier life are recognized.
         incarnation: u64,
     },

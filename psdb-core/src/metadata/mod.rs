@@ -142,8 +142,8 @@ impl StateMachine for Metadata {
             }
             Command::BeginDelete { name } => self.begin_delete(&name),
             Command::DeleteDone { id } => self.delete_done(id),
-            Command::RegisterWorker { name, address, incarnation } => {
-                self.register_worker(time, name, address, incarnation)
+            Command::RegisterWorker { name, address, directory, incarnation } => {
+                self.register_worker(time, name, address, (directory, incarnation))
             }
             Command::SetWorkerStatus { worker, status } => {
                 self.set_worker_status(time, worker, status)

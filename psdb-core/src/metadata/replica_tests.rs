@@ -70,7 +70,7 @@ fn command() -> impl Strategy<Value = Command> {
         2 => database_name().prop_map(|name| Command::BeginDelete { name }),
         2 => id().prop_map(|id| Command::DeleteDone { id }),
         4 => (worker_name(), address(), 0..4_u64).prop_map(|(name, address, incarnation)| {
-            Command::RegisterWorker { name, address, incarnation }
+            Command::RegisterWorker { name, address, directory: 1, incarnation }
         }),
         2 => node().prop_map(|worker| {
             Command::SetWorkerStatus { worker, status: WorkerStatus::Suspect }

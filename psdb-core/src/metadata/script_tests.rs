@@ -173,6 +173,7 @@ fn command(words: &[&str]) -> Command {
         ["worker", name, address, incarnation] => Command::RegisterWorker {
             name: (*name).into(),
             address: (*address).into(),
+            directory: 1,
             incarnation: number(incarnation),
         },
         ["status", name, status] => Command::SetWorkerStatus {

@@ -23,8 +23,18 @@ fn metadata() -> Metadata {
     };
     let commands = [
         Command::Found { cluster: 7, shards: 2, replicas: 1 },
-        Command::RegisterWorker { name: "w1".into(), address: "host:1".into(), incarnation: 3 },
-        Command::RegisterWorker { name: "w2".into(), address: "host:2".into(), incarnation: 3 },
+        Command::RegisterWorker {
+            name: "w1".into(),
+            address: "host:1".into(),
+            directory: 1,
+            incarnation: 3,
+        },
+        Command::RegisterWorker {
+            name: "w2".into(),
+            address: "host:2".into(),
+            directory: 2,
+            incarnation: 3,
+        },
         Command::PlaceShards {
             placements: (0..2)
                 .map(|shard| (ShardId(shard), Placement { replicas: replicas.clone() }))

@@ -32,6 +32,8 @@ pub struct WorkerRecord {
     pub node: NodeId,
     /// Where it is reached.
     pub address: Address,
+    /// Names its data directory.
+    pub directory: u64,
     /// Which of its lives this is.
     pub incarnation: u64,
     /// Its health.
@@ -92,7 +94,7 @@ impl Metadata {
         time: Timestamp,
         name: String,
         address: Address,
-        incarnation: u64,
+        (directory, incarnation): (u64, u64),
     ) -> Result<Response> {
         let node = NodeId::from_name(&name);
         let status = WorkerStatus::Alive;
@@ -101,12 +103,14 @@ impl Metadata {
                 name,
                 node,
                 address,
+                directory,
                 incarnation,
                 status,
                 since: time,
                 loads: BTreeMap::new(),
             },
             Some(known) => {
+                check_same_directory(known, &name, directory)?;
                 check_same_worker(known, &name, &address, incarnation)?;
                 if known.incarnation == incarnation {
                     known.clone()
@@ -152,6 +156,21 @@ impl Metadata {
     fn known_worker(&self, node: NodeId) -> Result<&WorkerRecord> {
         self.worker(node).ok_or_else(|| Error::NodeNotFound { name: node.to_string() })
     }
+}
+
+/// Refuses a worker that has lost what it had voted for and promised to keep.
+fn check_same_directory(known: &WorkerRecord, name: &str, directory: u64) -> Result<()> {
+    if known.name == name && known.directory != directory {
+        return Err(Error::Directory {
+            path: format!("of worker '{name}'"),
+            reason: format!(
+                "it bears the number {directory:016x}, but the masters know {:016x}: its data was \
+                 lost or it is another worker's; start it under a new name",
+                known.directory
+            ),
+        });
+    }
+    Ok(())
 }
 
 /// Refuses a namesake, a message from an earlier life, and a double of the present one.

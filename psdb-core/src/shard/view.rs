@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::database::Database;
 use crate::codec::document::EncodedDocument;
+use crate::query::{Documents, Source};
 use crate::transport::message::{IndexDefinition, ShardStats};
 use crate::types::{DatabaseId, DocumentId, IndexName};
 
@@ -66,5 +67,29 @@ impl DatabaseView {
         let index = self.database.indexes.iter().find(|i| i.definition.name == *index)?;
         let entries = index.entries.range::<[u8], _>((low, high));
         Some(entries.filter_map(|(_, id)| self.database.documents.get(id)))
+    }
+}
+
+impl Source for DatabaseView {
+    fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a> {
+        Box::new(self.documents(after))
+    }
+
+    fn index_range<'a>(
+        &'a self,
+        index: &IndexName,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+    ) -> Option<Documents<'a>> {
+        let found: Documents<'a> = Box::new(self.index_range(index, low, high)?);
+        Some(found)
+    }
+
+    fn indexes(&self) -> Vec<(IndexName, Vec<String>)> {
+        self.definitions().map(|index| (index.name.clone(), index.fields.clone())).collect()
+    }
+
+    fn count(&self) -> u64 {
+        self.stats().documents
     }
 }

@@ -1,1 +1,151 @@
-//! Being written.
+//! A worker: holds replicas of shards and answers for those it leads.
+//!
+//! ```text
+//! message ─► Worker::handle ─┬─ Raft  ─► the replica's engine
+//!                            └─ Shard ─► service: propose, or barrier + read
+//! heartbeat ─► the leading master ─► the shard map ─► replicas are started
+//! ```
+//! A worker knows nothing in advance but its name and some masters. Its heartbeat registers it;
+//! the answer tells which shards it holds. Replicas found in its log are started before that, so
+//! a cluster whose masters are all away still serves its documents.
+//!
+//! Invariants:
+//! 1. A replica is founded (made to form its group) only by a worker whose directory the masters
+//!    have accepted, from the placement they have decided.
+//! 2. Whatever is refused before a proposal changes nothing.
+//!
+//! Left out: moving replicas (the issue on membership).
+
+mod cursors;
+mod heartbeat;
+mod replicas;
+mod service;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::env::{Env, Task};
+use crate::raft::{Group, LogHome, RaftConfig};
+use crate::shard::Shard;
+use crate::storage::Directory;
+use crate::transport::{BoxFuture, Handler, Message, Service, Transport};
+use crate::types::{Address, GroupId, NodeId, Result, ShardId};
+use cursors::Cursors;
+use heartbeat::Heartbeats;
+use replicas::Replicas;
+
+/// What a worker needs to know.
+#[derive(Clone, Debug)]
+pub struct WorkerOptions {
+    /// Its name, unique in the cluster.
+    pub name: String,
+    /// Where it is reached.
+    pub address: Address,
+    /// Where masters are reached; some of them suffice.
+    pub masters: Vec<Address>,
+    /// Timers and bounds of its replicas.
+    pub raft: RaftConfig,
+    /// How often it shows that it lives; 500 ms.
+    pub heartbeat: Duration,
+}
+
+impl WorkerOptions {
+    /// The usual settings for a worker called `name`, reached at `address`.
+    pub fn new(name: impl Into<String>, address: Address, masters: Vec<Address>) -> WorkerOptions {
+        WorkerOptions {
+            name: name.into(),
+            address,
+            masters,
+            raft: RaftConfig::default(),
+            heartbeat: Duration::from_millis(500),
+        }
+    }
+}
+
+/// A running worker. Bind it to a network as a [`Handler`]; dropping it stops its tasks.
+pub struct Worker {
+    core: Arc<Core>,
+    heartbeats: Mutex<Option<Task<()>>>,
+}
+
+/// What the parts of a worker share.
+struct Core {
+    options: WorkerOptions,
+    env: Env,
+    directory: Directory,
+    transport: Arc<dyn Transport>,
+    replicas: Replicas,
+    cursors: Cursors,
+}
+
+impl Worker {
+    /// Starts a worker whose identity lies in `directory` and whose groups lie in `home`.
+    ///
+    /// The two are given, so that a process that is master and worker shares one log. Returns when
+    /// all replicas found in the log are running again; joining the cluster goes on by itself.
+    ///
+    /// # Errors
+    ///
+    /// Whatever [`Group::start`] says.
+    pub async fn start(
+        options: WorkerOptions,
+        env: Env,
+        directory: Directory,
+        home: LogHome,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Worker> {
+        let node = NodeId::from_name(&options.name);
+        let replicas =
+            Replicas::new(env.clone(), node, options.raft.clone(), home, transport.clone());
+        replicas.restart_known().await?;
+        let cursors = Cursors::new(env.clone(), options.address.clone());
+        let core = Arc::new(Core { options, env, directory, transport, replicas, cursors });
+        let heartbeats = core.env.spawn(Heartbeats::new(core.clone()).run());
+        Ok(Worker { core, heartbeats: Mutex::new(Some(heartbeats)) })
+    }
+
+    /// The worker's name.
+    pub fn name(&self) -> &str {
+        &self.core.options.name
+    }
+
+    /// The replica of `shard` on this worker, if it holds one.
+    pub fn replica(&self, shard: ShardId) -> Option<Group<Shard>> {
+        self.core.replicas.get(shard)
+    }
+
+    /// The shards this worker holds replicas of.
+    pub fn shards(&self) -> Vec<ShardId> {
+        self.core.replicas.all().into_keys().collect()
+    }
+
+    /// Stops the worker. Requests under way fail with an unknown outcome.
+    pub async fn shutdown(&self) {
+        drop(self.heartbeats.lock().take());
+        self.core.replicas.shutdown().await;
+    }
+}
+
+impl Handler for Worker {
+    fn handle(&self, message: Message) -> BoxFuture<'_, Bytes> {
+        Box::pin(async move {
+            match message.service {
+                Service::Raft => self.core.raft_message(message.group, &message.body).await,
+                Service::Shard => self.core.shard_message(&message).await,
+                Service::Master => service::not_a_master(),
+            }
+        })
+    }
+}
+
+impl Core {
+    async fn raft_message(&self, group: GroupId, body: &[u8]) -> Bytes {
+        match group.shard().and_then(|shard| self.replicas.get(shard)) {
+            Some(replica) => replica.handle(body).await,
+            None => crate::raft::refuse("this worker does not hold that group"),
+        }
+    }
+}

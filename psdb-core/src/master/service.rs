@@ -1,0 +1,290 @@
+//! What a master answers to clients and workers.
+//!
+//! Everything is served by the leader. Reads wait for the read barrier, so they see whatever was
+//! acknowledged; changes are checked, decided and proposed, and what they need outside of the
+//! metadata is done before the answer.
+//!
+//! Left out: what changes mean (`metadata`), what follows from them (`reconciler`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::health::Health;
+use super::{Core, placement};
+use crate::codec::frame;
+use crate::metadata::{Command, Metadata, Response};
+use crate::raft::ProposeError;
+use crate::sharding::RingSpec;
+use crate::transport::Message;
+use crate::transport::message::{
+    DatabaseInfo, DatabaseState, Heartbeat, HeartbeatReply, IndexDefinition, MasterInfo,
+    MasterRequest, MasterResponse, Reply, ShardInfo, ShardLoad, WorkerInfo, WorkerStatus,
+};
+use crate::types::{
+    Error, IndexName, LogIndex, NodeId, Outcome, RequestId, Result, ShardId,
+    validate_database_name, validate_field_path,
+};
+
+type Answer<T> = std::result::Result<T, ProposeError>;
+
+impl Core {
+    /// Answers one request to the masters.
+    pub(super) async fn master_message(&self, message: &Message) -> Bytes {
+        let answer = match frame::decode(&message.body) {
+            Ok(request) => self.answer(request, message.timeout).await,
+            Err(error) => Err(Error::InvalidRequest { reason: error.to_string() }.into()),
+        };
+        frame::encode(&match answer {
+            Ok(response) => Reply::Done(response),
+            Err(ProposeError::NotLeader(leader)) => Reply::NotLeader(leader),
+            Err(ProposeError::Failed(error)) => Reply::Failed(error),
+        })
+    }
+
+    async fn answer(&self, request: MasterRequest, timeout: Duration) -> Answer<MasterResponse> {
+        // Before anything else, since every decision below is taken on the state it confirms.
+        self.group.read_barrier(timeout).await?;
+        let metadata = self.group.state();
+        match request {
+            MasterRequest::CreateDatabase { request, name, indexes, shards } => {
+                let created = self.create(&metadata, request, name, &indexes, shards, timeout);
+                Ok(MasterResponse::Database(created.await?))
+            }
+            MasterRequest::GetDatabase { name } => {
+                Ok(MasterResponse::Database(existing(&metadata, &name)?))
+            }
+            MasterRequest::ListDatabases => {
+                let living = metadata.databases().map(|record| record.info.clone());
+                let living = living.filter(|info| info.state != DatabaseState::Deleting);
+                Ok(MasterResponse::Databases(living.collect()))
+            }
+            MasterRequest::ClearDatabase { request, name } => {
+                let removed = self.clear(request, name, timeout).await?;
+                Ok(MasterResponse::Cleared { removed })
+            }
+            MasterRequest::DeleteDatabase { request, name } => {
+                self.delete(request, name, timeout).await?;
+                Ok(MasterResponse::Deleted)
+            }
+            MasterRequest::GetMap => Ok(MasterResponse::Map((**metadata.map()).clone())),
+            MasterRequest::Heartbeat(heartbeat) => {
+                let reply = self.heartbeat(metadata, heartbeat, timeout).await?;
+                Ok(MasterResponse::Heartbeat(reply))
+            }
+            MasterRequest::ListWorkers => Ok(MasterResponse::Workers(self.workers(&metadata))),
+            MasterRequest::ListMasters => Ok(MasterResponse::Masters(self.masters())),
+            MasterRequest::ListShards => Ok(MasterResponse::Shards(self.shards(&metadata))),
+        }
+    }
+
+    async fn create(
+        &self,
+        metadata: &Metadata,
+        request: RequestId,
+        name: String,
+        indexes: &[Vec<String>],
+        shards: Option<u32>,
+        timeout: Duration,
+    ) -> Answer<DatabaseInfo> {
+        validate_database_name(&name)?;
+        let indexes = define_indexes(indexes)?;
+        let shards = self.choose_home(metadata, shards)?;
+        let command = Command::CreateDatabase { name, indexes, shards, ring: RingSpec::default() };
+        match self.group.propose(Some(request), &command, timeout).await?.response {
+            Response::Database(database) => self.reconciler.open(&database, timeout).await,
+            Response::Refused(error) => Err(error.into()),
+            _ => Err(mismatched()),
+        }
+    }
+
+    /// The least-loaded shards, by what was heard last.
+    fn choose_home(&self, metadata: &Metadata, wanted: Option<u32>) -> Result<Vec<ShardId>> {
+        let Some(settings) = metadata.settings().filter(|_| !metadata.map().shards.is_empty())
+        else {
+            let workers = metadata.workers().count();
+            let needed = self.options.initial_workers.max(self.options.replicas);
+            return Err(Error::Unavailable {
+                what: "the cluster".into(),
+                reason: format!("it waits for its first workers: {workers} of {needed} are here"),
+                outcome: Outcome::NotApplied,
+            });
+        };
+        let count = wanted.unwrap_or((settings.shards / 4).max(1));
+        if count == 0 || count > settings.shards {
+            return Err(Error::InvalidRequest {
+                reason: format!(
+                    "shards={count}: a database takes 1 to {} shards, as many as the cluster has",
+                    settings.shards
+                ),
+            });
+        }
+        let heard = sizes(&self.health.loads(metadata));
+        let loads = metadata.shard_summaries().into_iter().map(|(shard, summary)| {
+            let (documents, bytes) = heard.get(&shard).copied().unwrap_or_default();
+            placement::ShardLoadSummary { shard, documents, bytes, databases: summary.databases }
+        });
+        Ok(placement::home_shards(count as usize, &loads.collect::<Vec<_>>()))
+    }
+
+    async fn clear(&self, request: RequestId, name: String, timeout: Duration) -> Answer<u64> {
+        let command = Command::BeginClear { name };
+        match self.group.propose(Some(request), &command, timeout).await?.response {
+            Response::Clearing { database, token } => {
+                self.reconciler.clear(&database, token, timeout).await
+            }
+            Response::Refused(error) => Err(error.into()),
+            _ => Err(mismatched()),
+        }
+    }
+
+    async fn delete(&self, request: RequestId, name: String, timeout: Duration) -> Answer<()> {
+        let command = Command::BeginDelete { name };
+        match self.group.propose(Some(request), &command, timeout).await?.response {
+            Response::Database(database) => self.reconciler.delete(&database, timeout).await,
+            Response::Refused(error) => Err(error.into()),
+            _ => Err(mismatched()),
+        }
+    }
+
+    async fn heartbeat(
+        &self,
+        metadata: Metadata,
+        heartbeat: Heartbeat,
+        timeout: Duration,
+    ) -> Answer<HeartbeatReply> {
+        let Some(settings) = metadata.settings() else {
+            return Err(ProposeError::Failed(Error::Unavailable {
+                what: "the cluster".into(),
+                reason: "it is being founded".into(),
+                outcome: Outcome::NotApplied,
+            }));
+        };
+        let node = NodeId::from_name(&heartbeat.name);
+        let known = metadata.worker(node);
+        let same = known.is_some_and(|worker| {
+            worker.name == heartbeat.name
+                && worker.address == heartbeat.address
+                && worker.directory == heartbeat.directory
+                && worker.incarnation == heartbeat.incarnation
+        });
+        if !same {
+            let command = Command::RegisterWorker {
+                name: heartbeat.name.clone(),
+                address: heartbeat.address.clone(),
+                directory: heartbeat.directory,
+                incarnation: heartbeat.incarnation,
+            };
+            self.propose(&command, timeout).await?;
+            self.joined.notify_one();
+        } else if known.is_some_and(Health::revives) {
+            let status = WorkerStatus::Alive;
+            self.propose(&Command::SetWorkerStatus { worker: node, status }, timeout).await?;
+        }
+        self.health.heard(node, &heartbeat);
+        let map = self.group.state().map().clone();
+        let map = (map.epoch > heartbeat.epoch).then(|| (*map).clone());
+        Ok(HeartbeatReply { cluster: settings.cluster, map })
+    }
+
+    async fn propose(&self, command: &Command, timeout: Duration) -> Answer<Response> {
+        match self.group.propose(None, command, timeout).await?.response {
+            Response::Refused(error) => Err(error.into()),
+            response => Ok(response),
+        }
+    }
+
+    fn workers(&self, metadata: &Metadata) -> Vec<WorkerInfo> {
+        let loads = self.health.loads(metadata);
+        let mut infos = metadata.worker_infos();
+        for info in &mut infos {
+            let Some(loads) = loads.get(&info.node) else { continue };
+            info.leaders = loads.values().filter(|load| load.leads).count() as u64;
+            info.documents = loads.values().map(|load| load.documents).sum();
+            info.bytes = loads.values().map(|load| load.bytes).sum();
+        }
+        infos
+    }
+
+    fn masters(&self) -> Vec<MasterInfo> {
+        let status = self.group.status();
+        let leader = status.leader.as_ref().map(|(node, _)| *node);
+        let voters = status.voters.into_iter();
+        voters
+            .map(|(node, address)| MasterInfo {
+                node,
+                address,
+                leads: leader == Some(node),
+                term: status.term,
+                matched: status.matched.get(&node).copied().unwrap_or(LogIndex(0)),
+            })
+            .collect()
+    }
+
+    fn shards(&self, metadata: &Metadata) -> Vec<ShardInfo> {
+        let loads = self.health.loads(metadata);
+        let summaries = metadata.shard_summaries();
+        let map = metadata.map();
+        let info = |(shard, placement): (&ShardId, &crate::sharding::Placement)| {
+            let leader = leader_of(&loads, *shard);
+            let load = leader.map(|(_, load)| load).unwrap_or_default();
+            ShardInfo {
+                shard: *shard,
+                leader: leader.and_then(|(node, _)| placement.replicas.get(&node).cloned()),
+                replicas: placement.replicas.values().cloned().collect(),
+                term: load.term,
+                applied: load.applied,
+                databases: summaries.get(shard).map_or(0, |summary| summary.databases),
+                documents: load.documents,
+                bytes: load.bytes,
+            }
+        };
+        map.shards.iter().map(info).collect()
+    }
+}
+
+type Loads = BTreeMap<NodeId, BTreeMap<ShardId, ShardLoad>>;
+
+/// The replica that says it leads; of several, the one with the highest term.
+fn leader_of(loads: &Loads, shard: ShardId) -> Option<(NodeId, ShardLoad)> {
+    loads
+        .iter()
+        .filter_map(|(node, loads)| Some((*node, *loads.get(&shard)?)))
+        .filter(|(_, load)| load.leads)
+        .max_by_key(|(_, load)| load.term)
+}
+
+/// Documents and bytes of every shard: its replicas agree but for what some have still to apply.
+fn sizes(loads: &Loads) -> BTreeMap<ShardId, (u64, u64)> {
+    let mut sizes = BTreeMap::new();
+    for (shard, load) in loads.values().flatten() {
+        let size: &mut (u64, u64) = sizes.entry(*shard).or_default();
+        *size = (size.0.max(load.documents), size.1.max(load.bytes));
+    }
+    sizes
+}
+
+fn existing(metadata: &Metadata, name: &str) -> Result<DatabaseInfo> {
+    metadata
+        .database(name)
+        .map(|record| record.info.clone())
+        .filter(|info| info.state != DatabaseState::Deleting)
+        .ok_or_else(|| Error::DatabaseNotFound { name: name.into() })
+}
+
+fn define_indexes(indexes: &[Vec<String>]) -> Result<Vec<IndexDefinition>> {
+    let define = |fields: &Vec<String>| {
+        fields.iter().try_for_each(|field| validate_field_path(field))?;
+        let name = IndexName::from(fields.join("_"));
+        Ok(IndexDefinition { name, fields: fields.clone() })
+    };
+    indexes.iter().map(define).collect()
+}
+
+fn mismatched() -> ProposeError {
+    ProposeError::Failed(Error::Internal {
+        reason: "the metadata answered another question".into(),
+        outcome: Outcome::Unknown,
+    })
+}
