@@ -3,7 +3,7 @@
 //! A simulated clock starts at a fixed origin and adds what tokio's monotonic clock has counted
 //! since. On a paused runtime that is virtual time, equal in every run.
 //!
-//! Left out: monotonic time, which is [`Instant`](super::Instant).
+//! Left out: monotonic time, which is [`Instant`].
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -24,6 +24,7 @@
 
 mod directory;
 mod fault;
+mod file;
 mod image;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,7 @@ use super::disk::{Counters, Disk, DiskStats, File, OpenMode};
 use directory::{Directory, Node};
 pub use fault::Fault;
 use fault::{Faults, Operation, Verdict};
+use file::SimFile;
 
 /// A disk in memory with injectable faults. Clones are the same disk.
 ///
@@ -364,76 +366,6 @@ impl Drop for LockGuard {
         if state.generation == self.generation {
             state.locks.remove(&self.path);
         }
-    }
-}
-
-struct SimFile {
-    disk: SimDisk,
-    node: Arc<Node>,
-    generation: u64,
-    writable: bool,
-}
-
-impl SimFile {
-    fn live_state(&self) -> io::Result<MutexGuard<'_, State>> {
-        let state = self.disk.live_state()?;
-        if state.generation == self.generation { Ok(state) } else { Err(no_power()) }
-    }
-
-    fn writable_state(&self) -> io::Result<MutexGuard<'_, State>> {
-        if self.writable { self.live_state() } else { Err(io::ErrorKind::PermissionDenied.into()) }
-    }
-}
-
-impl File for SimFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let _live = self.live_state()?;
-        Ok(self.node.image.lock().read(buffer, offset))
-    }
-
-    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
-        let mut state = self.writable_state()?;
-        self.disk.shared.counters.count_write(data.len());
-        let tracked = state.survives_power_loss;
-        state.perform(
-            Operation::Write,
-            |_| self.node.image.lock().write(data, offset, tracked),
-            |state| {
-                let written = state.rng.gen_range(0..=data.len());
-                // The part that fits is written; the error reported is the injected one.
-                drop(self.node.image.lock().write(&data[..written], offset, tracked));
-            },
-        )
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let mut state = self.live_state()?;
-        self.disk.shared.counters.count_sync();
-        state.perform(
-            Operation::Sync,
-            |_| {
-                self.node.image.lock().sync();
-                Ok(())
-            },
-            |state| self.node.image.lock().fail_sync(&mut state.rng),
-        )
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        let _live = self.live_state()?;
-        Ok(self.node.image.lock().len())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        let mut state = self.writable_state()?;
-        let tracked = state.survives_power_loss;
-        state.perform(Operation::Write, |_| self.node.image.lock().set_len(len, tracked), |_| ())
-    }
-}
-
-impl fmt::Debug for SimFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimFile").field("node", &self.node.id).finish_non_exhaustive()
     }
 }
 

@@ -209,7 +209,9 @@ fn empty_checkpoint() -> Vec<u8> {
 
 fn encoded(records: &[Record]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    records.iter().for_each(|record| record.encode(&mut bytes));
+    for record in records {
+        record.encode(&mut bytes);
+    }
     bytes
 }
 
