@@ -1,1 +1,96 @@
-//! Being written.
+//! The client: one type for a database in this process, in a test cluster or far away.
+//!
+//! ```text
+//! Client ── Database<T> ── write one    router ─► the shard of the document's id
+//!                       └─ find, count  router ─► every shard of the database ─► Cursor merges
+//! ```
+//! A client finds leaders, follows hints, retries within its time limit under one request id, and
+//! keeps copies of the shard map and of the databases it has used.
+//!
+//! Invariant: an error of a write says whether it was applied ([`crate::Error::outcome`]).
+//!
+//! Left out: networks. A client is given a [`Transport`].
+
+mod admin;
+mod cursor;
+mod database;
+mod document;
+mod find;
+mod map_cache;
+mod router;
+mod session;
+mod write;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::env::Env;
+use crate::transport::Transport;
+use crate::types::Address;
+use router::Router;
+
+pub use admin::{CreateDatabase, DatabaseSummary};
+pub use cursor::Cursor;
+pub use database::{Count, Database};
+pub use document::{Document, FromDocument};
+pub use find::Find;
+pub use write::{Inserted, Updated, WriteOne};
+
+/// How a client behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// How long a request may take, retries included; 30 s.
+    pub timeout: Duration,
+    /// How many operations one write to a shard carries at most; 1,000.
+    pub batch_operations: usize,
+    /// How many bytes of documents it carries, unless one is larger; 4 MiB.
+    pub batch_bytes: usize,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        ClientOptions {
+            timeout: Duration::from_secs(30),
+            batch_operations: 1_000,
+            batch_bytes: 4 << 20,
+        }
+    }
+}
+
+/// A client of a PSDB, wherever that is. Cheap to clone; clones share caches and session.
+#[derive(Clone)]
+pub struct Client {
+    router: Arc<Router>,
+    timeout: Duration,
+}
+
+impl Client {
+    /// A client that reaches nodes through `transport` and finds the rest through `masters`.
+    ///
+    /// Nothing is sent until something is asked.
+    pub fn new(
+        env: Env,
+        transport: Arc<dyn Transport>,
+        masters: Vec<Address>,
+        options: ClientOptions,
+    ) -> Client {
+        let router = Router::new(env, transport, masters, options);
+        Client { router: Arc::new(router), timeout: options.timeout }
+    }
+
+    /// The same client with another time limit for each request, retries included.
+    pub fn with_timeout(&self, timeout: Duration) -> Client {
+        Client { router: self.router.clone(), timeout }
+    }
+
+    /// The database called `name`, which need not exist yet; nothing is sent.
+    pub fn database(&self, name: &str) -> Database {
+        Database::new(self.router.clone(), self.timeout, name)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,75 @@
+//! What a client knows of the cluster, so that it need not ask every time.
+//!
+//! The shard map and the databases are copies. A copy that turned out to be old (a worker says it
+//! does not hold a shard, a shard says a database is gone) is fetched again by whoever found out.
+//!
+//! Invariant: a map is only ever replaced by one of a later epoch.
+//!
+//! Left out: fetching, which is the router's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::sharding::{HashRing, ShardMap, document_ring};
+use crate::transport::message::DatabaseInfo;
+use crate::types::{Address, DatabaseId, DocumentId, ShardId};
+
+/// A database and the ring its documents spread by.
+pub(super) struct Route {
+    pub(super) info: DatabaseInfo,
+    ring: HashRing<ShardId>,
+}
+
+impl Route {
+    fn new(info: DatabaseInfo) -> Route {
+        let ring = document_ring(info.ring, &info.shards);
+        Route { info, ring }
+    }
+
+    /// The shard of a document; `None` for a database without shards, which masters never make.
+    pub(super) fn shard_of(&self, id: &DocumentId) -> Option<ShardId> {
+        self.ring.locate(id.as_str().as_bytes()).copied()
+    }
+}
+
+#[derive(Default)]
+pub(super) struct MapCache {
+    map: Mutex<Arc<ShardMap>>,
+    routes: Mutex<BTreeMap<String, Arc<Route>>>,
+}
+
+impl MapCache {
+    /// Where the replicas of `shard` are; empty if that is not known.
+    pub(super) fn replicas(&self, shard: ShardId) -> Vec<Address> {
+        let map = self.map.lock().clone();
+        map.shards.get(&shard).map(|p| p.replicas.values().cloned().collect()).unwrap_or_default()
+    }
+
+    pub(super) fn put_map(&self, map: ShardMap) {
+        let mut known = self.map.lock();
+        if map.epoch >= known.epoch {
+            *known = Arc::new(map);
+        }
+    }
+
+    pub(super) fn route(&self, name: &str) -> Option<Arc<Route>> {
+        self.routes.lock().get(name).cloned()
+    }
+
+    pub(super) fn put_route(&self, info: DatabaseInfo) -> Arc<Route> {
+        let name = info.name.clone();
+        let route = Arc::new(Route::new(info));
+        self.routes.lock().insert(name, route.clone());
+        route
+    }
+
+    /// Forgets what is known of a database; of `id` only, if one is given.
+    pub(super) fn forget(&self, name: &str, id: Option<DatabaseId>) {
+        let mut routes = self.routes.lock();
+        if routes.get(name).is_some_and(|route| id.is_none_or(|id| route.info.id == id)) {
+            routes.remove(name);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Brings requests to the masters' leader and to the leaders of shards.
+//!
+//! ```text
+//! write one document   route(database) ─► shard of its id ─► leader, under one request id
+//! ask many             every shard of the database at once; the first failure fails the whole
+//! ```
+//! Old copies of map and databases are noticed by the answers and fetched again; the caller does
+//! not see it.
+//!
+//! Invariants:
+//! 1. A write is sent again only under the request id it was first sent with.
+//! 2. An answer about a whole database covers each of its shards, or is an error naming one.
+//!
+//! Left out: merging the pages of queries (`cursor`).
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ClientOptions;
+use super::map_cache::{MapCache, Route};
+use super::session::Session;
+use crate::codec::frame;
+use crate::env::{Env, Instant};
+use crate::transport::message::{
+    DatabaseInfo, DatabaseState, MasterRequest, MasterResponse, ShardRequest, ShardResponse,
+    WriteOp, WriteReceipt,
+};
+use crate::transport::redirect::{ATTEMPT, Attempts, CallError, LeaderCaller, Target};
+use crate::transport::{Service, Transport};
+use crate::types::{Address, DatabaseId, Error, GroupId, Outcome, Result, ShardId};
+
+/// How long one attempt of a query may take: it may have much to read.
+const QUERY_ATTEMPT: Duration = Duration::from_secs(10);
+/// How long to wait before a database that is still being created is looked up again.
+const CREATING_PAUSE: Duration = Duration::from_millis(10);
+
+pub(super) struct Router {
+    env: Env,
+    caller: LeaderCaller,
+    masters: Vec<Address>,
+    pub(super) options: ClientOptions,
+    cache: MapCache,
+    session: Session,
+}
+
+/// The answer to a question that was not asked.
+pub(super) fn mismatched(what: &str) -> Error {
+    Error::Internal {
+        reason: format!("{what} answered another question"),
+        outcome: Outcome::Unknown,
+    }
+}
+
+impl Router {
+    pub(super) fn new(
+        env: Env,
+        transport: Arc<dyn Transport>,
+        masters: Vec<Address>,
+        options: ClientOptions,
+    ) -> Router {
+        let caller = LeaderCaller::new(env.clone(), transport);
+        let session = Session::new(&env);
+        Router { env, caller, masters, options, cache: MapCache::default(), session }
+    }
+
+    pub(super) fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// The moment at which a request begun now is over.
+    pub(super) fn deadline(&self, timeout: Duration) -> Instant {
+        self.env.instant() + timeout
+    }
+
+    fn left(&self, deadline: Instant) -> Duration {
+        deadline.elapsed_since(self.env.instant())
+    }
+
+    /// Asks the masters.
+    pub(super) async fn ask_masters(
+        &self,
+        request: &MasterRequest,
+        deadline: Instant,
+    ) -> Result<MasterResponse> {
+        let (group, masters, left) = (GroupId::METADATA, &self.masters, self.left(deadline));
+        let (what, service) = ("the masters", Service::Master);
+        self.caller.call(what, service, group, masters, request, left).await
+    }
+
+    /// Lets the masters change something, once.
+    pub(super) async fn change_masters(
+        &self,
+        request: impl Fn(crate::types::RequestId) -> MasterRequest,
+        deadline: Instant,
+    ) -> Result<MasterResponse> {
+        let mut evicted = None;
+        loop {
+            if let Some(horizon) = evicted {
+                self.session.observe(GroupId::METADATA, horizon);
+            }
+            let ticket = self.session.begin(GroupId::METADATA);
+            let answer = self.ask_masters(&request(ticket.request), deadline).await;
+            match answer {
+                // The first refusal only says that this client is not known (any more): the
+                // masters' answers bear no log index that could have told it where they are.
+                Err(Error::SessionEvicted { horizon, .. }) if evicted.is_none() => {
+                    evicted = Some(horizon);
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// The route to a database that serves.
+    pub(super) async fn route(&self, name: &str, deadline: Instant) -> Result<Arc<Route>> {
+        if let Some(route) = self.cache.route(name) {
+            return Ok(route);
+        }
+        loop {
+            let request = MasterRequest::GetDatabase { name: name.to_owned() };
+            match self.ask_masters(&request, deadline).await? {
+                MasterResponse::Database(info) if info.state != DatabaseState::Creating => {
+                    return Ok(self.cache.put_route(info));
+                }
+                MasterResponse::Database(_) if self.left(deadline) > CREATING_PAUSE => {
+                    self.env.sleep(CREATING_PAUSE).await;
+                }
+                MasterResponse::Database(_) => {
+                    return Err(Error::Unavailable {
+                        what: format!("database '{name}'"),
+                        reason: "it is still being created".into(),
+                        outcome: Outcome::NotApplied,
+                    });
+                }
+                _ => return Err(mismatched("the masters")),
+            }
+        }
+    }
+
+    /// Remembers a database that was just created.
+    pub(super) fn learn(&self, info: DatabaseInfo) {
+        self.cache.put_route(info);
+    }
+
+    /// Forgets a database that was just deleted.
+    pub(super) fn forget(&self, name: &str) {
+        self.cache.forget(name, None);
+    }
+
+    async fn fetch_map(&self, deadline: Instant) -> Result<()> {
+        match self.ask_masters(&MasterRequest::GetMap, deadline).await? {
+            MasterResponse::Map(map) => {
+                self.cache.put_map(map);
+                Ok(())
+            }
+            _ => Err(mismatched("the masters")),
+        }
+    }
+
+    /// Asks the leader of a shard.
+    pub(super) async fn ask_shard(
+        &self,
+        shard: ShardId,
+        request: &ShardRequest,
+        deadline: Instant,
+    ) -> Result<ShardResponse> {
+        self.ask_shard_knowing(shard, request, deadline, &mut Attempts::default()).await
+    }
+
+    async fn ask_shard_knowing(
+        &self,
+        shard: ShardId,
+        request: &ShardRequest,
+        deadline: Instant,
+        attempts: &mut Attempts,
+    ) -> Result<ShardResponse> {
+        let what = format!("shard {shard}");
+        let group = GroupId::of_shard(shard);
+        let target = Target { what: &what, service: Service::Shard, group };
+        let attempt = match request {
+            ShardRequest::Query { .. } | ShardRequest::Count { .. } => QUERY_ATTEMPT,
+            _ => ATTEMPT,
+        };
+        let body = frame::encode(request);
+        loop {
+            let replicas = self.cache.replicas(shard);
+            let called =
+                self.caller.try_call(target, &replicas, &body, deadline, attempt, attempts).await;
+            match called {
+                Ok(response) => return Ok(response),
+                Err(CallError::Failed(error)) => return Err(error),
+                Err(CallError::NotHere) => {
+                    self.fetch_map(deadline).await.map_err(|error| name_shard(error, &what))?;
+                    if self.cache.replicas(shard) == replicas {
+                        self.caller.pause(target, deadline, attempts).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes to one shard of a database, once.
+    pub(super) async fn write(
+        &self,
+        shard: ShardId,
+        database: DatabaseId,
+        operations: Vec<WriteOp>,
+        deadline: Instant,
+    ) -> Result<WriteReceipt> {
+        let group = GroupId::of_shard(shard);
+        let mut request;
+        let mut operations = operations;
+        loop {
+            let ticket = self.session.begin(group);
+            request = ShardRequest::Write { request: ticket.request, database, operations };
+            let mut attempts = Attempts::default();
+            let answer = self.ask_shard_knowing(shard, &request, deadline, &mut attempts).await;
+            match answer {
+                Ok(ShardResponse::Written(receipt)) => {
+                    self.session.observe(group, receipt.index);
+                    return Ok(receipt);
+                }
+                Ok(_) => return Err(mismatched(&format!("shard {shard}"))),
+                // No attempt can have been applied, so it is safe as a new request that has seen
+                // the eviction.
+                Err(Error::SessionEvicted { horizon, .. }) if !attempts.uncertain => {
+                    self.session.observe(group, horizon);
+                }
+                Err(error) => return Err(error),
+            }
+            let ShardRequest::Write { operations: again, .. } = request else {
+                return Err(mismatched("the client"));
+            };
+            operations = again;
+        }
+    }
+
+    /// Does `work` with the route to a database; once more if the database turned out to be
+    /// another one than this client knew.
+    pub(super) async fn with_route<T, F>(
+        &self,
+        name: &str,
+        deadline: Instant,
+        work: impl Fn(Arc<Route>) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        loop {
+            let route = self.route(name, deadline).await?;
+            let id = route.info.id;
+            match work(route).await {
+                // Said before anything was applied: the id is not open on that shard.
+                Err(Error::DatabaseGone { database }) if database == id => {
+                    self.cache.forget(name, Some(id));
+                    let again = self.route(name, deadline).await?;
+                    if again.info.id == id {
+                        // Opened in the metadata's view, closed in the shard's: it is just dying.
+                        return Err(Error::DatabaseNotFound { name: name.to_owned() });
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+/// Says which shard could not be asked, where an error speaks of the masters.
+fn name_shard(error: Error, what: &str) -> Error {
+    match error {
+        Error::Unavailable { what: asked, reason, outcome } => Error::Unavailable {
+            what: what.to_owned(),
+            reason: format!("its place is not known: {asked}: {reason}"),
+            outcome,
+        },
+        error => error,
+    }
+}
