@@ -1,6 +1,7 @@
 //! Bytes: how values become bytes and come back, for disks, networks and indexes.
 //!
 //! - `frame`: length, checksum and version around what only PSDB reads.
+//! - `frames`: such frames one after the other in a stream.
 //! - `document`: documents whose fields are found without decoding the rest.
 //! - `json`: a strict reader straight into that form, and a writer out of it.
 //! - `key`: bytes whose order is the order of values.
@@ -12,6 +13,7 @@
 
 pub mod document;
 pub mod frame;
+pub mod frames;
 mod json;
 pub mod key;
 

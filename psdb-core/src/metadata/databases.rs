@@ -100,9 +100,6 @@ impl Metadata {
         }
         check_shards(&shards, settings)?;
         check_indexes(&indexes)?;
-        if ring.virtual_nodes == 0 {
-            return Err(invalid("a ring without virtual nodes holds nothing"));
-        }
         self.last_database += 1;
         let id = DatabaseId(self.last_database);
         let state = DatabaseState::Creating;

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::databases::{check_indexes, check_shards};
 use super::shards::check_complete;
 use super::{DatabaseRecord, Metadata, Settings, WorkerRecord};
-use crate::codec::frame;
+use crate::codec::frames::{self, ReadError};
 use crate::raft::StateError;
 use crate::sharding::ShardMap;
 use crate::transport::message::DatabaseState;
@@ -143,13 +143,13 @@ fn valid(checked: Checked<()>) -> Result<(), StateError> {
 }
 
 fn write(sink: &mut dyn Write, record: &Record) -> Result<(), StateError> {
-    frame::write_to(sink, record).map_err(|source| StateError::Snapshot { action: "write", source })
+    frames::write(sink, record).map_err(|source| StateError::Snapshot { action: "write", source })
 }
 
 fn read(source: &mut dyn Read) -> Result<Record, StateError> {
-    frame::read_from(source).map_err(|error| match error {
-        frame::ReadError::Io(source) => StateError::Snapshot { action: "read", source },
-        frame::ReadError::Frame(error) => damaged(error.to_string()),
+    frames::read(source).map_err(|error| match error {
+        ReadError::Io(source) => StateError::Snapshot { action: "read", source },
+        ReadError::Frame(error) => damaged(error.to_string()),
     })
 }
 

@@ -19,7 +19,7 @@ fn metadata() -> Metadata {
         name: name.into(),
         indexes: vec![IndexDefinition { name: "a".into(), fields: vec!["a".into()] }],
         shards: vec![ShardId(0), ShardId(1)],
-        ring: RingSpec { virtual_nodes: 64 },
+        ring: RingSpec::DEFAULT,
     };
     let commands = [
         Command::Found { cluster: 7, shards: 2, replicas: 1 },

@@ -115,8 +115,11 @@ mod tests {
         for id in ids.clone() {
             assert!(!closed.contains(id), "{id} is not closed yet");
             closed.insert(id);
-            closed.check_invariants().unwrap();
+            if id.0 % 512 == 0 {
+                closed.check_invariants().unwrap();
+            }
         }
+        closed.check_invariants().unwrap();
         assert!(ids.clone().all(|id| closed.contains(id)));
         let (floor, kept) = closed.to_parts();
         assert_eq!(kept.len(), REMEMBERED);

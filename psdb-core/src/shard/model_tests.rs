@@ -1,6 +1,7 @@
 //! Proves that a shard does what a plain map of JSON values does, whatever the commands; that
 //! snapshots taken on the way stay as they were; that saving and loading at any point changes
-//! nothing; and that replicas that apply the same commands are equal.
+//! nothing; that replicas that apply the same commands are equal; and that bytes which are no body
+//! are refused or stored whole, but never break the shard.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -11,7 +12,6 @@ use proptest::prelude::*;
 
 use super::{Command, DatabaseView, Response, Shard};
 use crate::codec::document::EncodedDocument;
-use crate::query::Source;
 use crate::raft::{Position, StateMachine};
 use crate::transport::message::{IndexDefinition, WriteOp, Written};
 use crate::types::{DatabaseId, DocumentId, Error, LogIndex, Term, Timestamp, Value};
@@ -162,7 +162,7 @@ fn fields(body: &Bytes) -> Vec<(String, Value)> {
 }
 
 fn values(view: &DatabaseView) -> Vec<Value> {
-    view.documents(None).map(|document| document.to_value()).collect()
+    view.documents(None).map(EncodedDocument::to_value).collect()
 }
 
 fn indexes() -> Vec<IndexDefinition> {
@@ -251,7 +251,7 @@ fn check_equal(shard: &Shard, model: &Model) {
     for (id, expected) in &model.databases {
         let view = shard.database(*id).unwrap();
         assert_eq!(values(&view), expected.values());
-        assert_eq!(view.len(), expected.documents.len() as u64);
+        assert_eq!(view.stats().documents, expected.documents.len() as u64);
         for index in indexes() {
             let found = view.index_range(&index.name, Bound::Unbounded, Bound::Unbounded);
             assert_eq!(found.unwrap().count(), expected.documents.len());
@@ -299,6 +299,48 @@ proptest! {
             shard.apply(position(index), command).unwrap();
             prop_assert_eq!(bytes(&shard) == before, shard.hash() == hash);
         }
+    }
+}
+
+/// Bytes that are, were once, or never have been a document.
+fn hostile_body() -> impl Strategy<Value = Bytes> {
+    let damaged =
+        (body(), any::<prop::sample::Index>(), any::<u8>()).prop_map(|(body, at, new)| {
+            let mut bytes = body.to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = new;
+            Bytes::from(bytes)
+        });
+    prop_oneof![body(), damaged, vec(any::<u8>(), 0..40).prop_map(Bytes::from)]
+}
+
+proptest! {
+    #[test]
+    fn hostile_bodies_break_nothing(bodies in vec((hostile_body(), 0..3_u8), 1..20)) {
+        let mut shard = Shard::default();
+        let database = DatabaseId(1);
+        let open = Command::Open { database, indexes: indexes() };
+        shard.apply(position(1), open).unwrap();
+        for (index, (body, kind)) in (2..).zip(bodies) {
+            let (id, if_version) = (DocumentId::from("a"), None);
+            let operation = match kind {
+                0 => WriteOp::Insert { id, body: body.clone() },
+                1 => WriteOp::Update { id, patch: body.clone(), if_version },
+                _ => WriteOp::Replace { id, body: body.clone(), if_version },
+            };
+            let write = Command::Write { database, operations: vec![operation] };
+            let Response::Written(results) = shard.apply(position(index), write).unwrap() else {
+                panic!("the database is open");
+            };
+            let valid = EncodedDocument::from_bytes(body).is_ok();
+            let invalid = matches!(
+                results[0],
+                Err(Error::InvalidDocument { .. } | Error::ReservedField { .. })
+            );
+            prop_assert!(valid || invalid);
+            shard.check_invariants().unwrap();
+        }
+        prop_assert_eq!(reloaded(&shard).hash(), shard.hash());
     }
 }
 

@@ -25,7 +25,6 @@ use bytes::Bytes;
 
 use super::{Command, Response, Shard};
 use crate::codec::document::EncodedDocument;
-use crate::query::Source;
 use crate::raft::{Position, StateMachine};
 use crate::transport::message::{IndexDefinition, ShardStats, WriteOp};
 use crate::types::{DatabaseId, DocumentId, Limits, LogIndex, Result, Term, Timestamp};
@@ -44,7 +43,8 @@ fn scripts_give_their_output() {
         if std::env::var_os("PSDB_UPDATE_SCRIPTS").is_some() {
             std::fs::write(&path, format!("{commands}---\n{output}")).unwrap();
         } else {
-            assert_eq!(output, expected, "{}", path.display());
+            let name = path.display();
+            assert!(output == expected, "{name} gives\n{output}instead of\n{expected}");
         }
     }
 }
@@ -109,13 +109,13 @@ impl Script {
         };
         match (name, rest) {
             ("get", document) => {
-                let found = view.get(&document.into()).map(|document| document.to_json());
+                let found = view.get(&document.into()).map(EncodedDocument::to_json);
                 self.say(line, found.as_deref().unwrap_or("none"));
             }
             ("scan", after) => {
                 let after = after.strip_prefix("after ").map(DocumentId::from);
                 let found: Vec<String> =
-                    view.documents(after.as_ref()).map(|document| document.to_json()).collect();
+                    view.documents(after.as_ref()).map(EncodedDocument::to_json).collect();
                 self.say(line, &format!("{} documents", found.len()));
                 for json in found {
                     writeln!(self.output, "  {json}").unwrap();

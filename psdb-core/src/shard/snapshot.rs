@@ -32,7 +32,7 @@ use super::Shard;
 use super::closed::ClosedIds;
 use super::database::{Cleared, Database};
 use crate::codec::document::EncodedDocument;
-use crate::codec::frame;
+use crate::codec::frames::{self, ReadError};
 use crate::raft::StateError;
 use crate::storage::btree::Builder;
 use crate::transport::message::IndexDefinition;
@@ -159,13 +159,13 @@ fn load_document(bytes: Bytes) -> Result<(DocumentId, EncodedDocument), StateErr
 }
 
 fn write(sink: &mut dyn Write, record: &Record) -> Result<(), StateError> {
-    frame::write_to(sink, record).map_err(|source| StateError::Snapshot { action: "write", source })
+    frames::write(sink, record).map_err(|source| StateError::Snapshot { action: "write", source })
 }
 
 fn read(source: &mut dyn Read) -> Result<Record, StateError> {
-    frame::read_from(source).map_err(|error| match error {
-        frame::ReadError::Io(source) => StateError::Snapshot { action: "read", source },
-        frame::ReadError::Frame(error) => damaged(error.to_string()),
+    frames::read(source).map_err(|error| match error {
+        ReadError::Io(source) => StateError::Snapshot { action: "read", source },
+        ReadError::Frame(error) => damaged(error.to_string()),
     })
 }
 

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use super::database::Database;
 use crate::codec::document::EncodedDocument;
-use crate::query::{IndexedFields, Source};
 use crate::transport::message::{IndexDefinition, ShardStats};
 use crate::types::{DatabaseId, DocumentId, IndexName};
 
@@ -33,8 +32,8 @@ impl DatabaseView {
     }
 
     /// The stored document under `id`, with its metadata.
-    pub fn get(&self, id: &DocumentId) -> Option<EncodedDocument> {
-        self.database.documents.get(id).cloned()
+    pub fn get(&self, id: &DocumentId) -> Option<&EncodedDocument> {
+        self.database.documents.get(id)
     }
 
     /// How many documents there are, and how many bytes their encoded forms have.
@@ -46,41 +45,26 @@ impl DatabaseView {
     pub fn definitions(&self) -> impl Iterator<Item = &IndexDefinition> {
         self.database.definitions()
     }
-}
 
-impl Source for DatabaseView {
-    fn documents(
-        &self,
+    /// The documents in the order of their ids, from the one after `after` on.
+    pub fn documents<'a>(
+        &'a self,
         after: Option<&DocumentId>,
-    ) -> Box<dyn Iterator<Item = EncodedDocument> + '_> {
-        let documents = &self.database.documents;
-        match after {
-            None => Box::new(documents.iter().map(|(_, document)| document.clone())),
-            Some(id) => {
-                let rest = documents.range((Bound::Excluded(id), Bound::Unbounded));
-                Box::new(rest.map(|(_, document)| document.clone()))
-            }
-        }
+    ) -> impl Iterator<Item = &'a EncodedDocument> + use<'a> {
+        let low = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.database.documents.range((low, Bound::Unbounded)).map(|(_, document)| document)
     }
 
-    fn index_range(
-        &self,
+    /// The documents whose entries in an index lie between two keys, in the index's order; `None`
+    /// if there is no such index.
+    pub fn index_range<'a>(
+        &'a self,
         index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-    ) -> Option<Box<dyn Iterator<Item = EncodedDocument> + '_>> {
+    ) -> Option<impl Iterator<Item = &'a EncodedDocument> + use<'a>> {
         let index = self.database.indexes.iter().find(|i| i.definition.name == *index)?;
         let entries = index.entries.range::<[u8], _>((low, high));
-        Some(Box::new(entries.filter_map(|(_, id)| self.get(id))))
-    }
-
-    fn indexes(&self) -> Vec<IndexedFields> {
-        self.definitions()
-            .map(|index| IndexedFields { name: index.name.clone(), fields: index.fields.clone() })
-            .collect()
-    }
-
-    fn len(&self) -> u64 {
-        self.database.stats().documents
+        Some(entries.filter_map(|(_, id)| self.database.documents.get(id)))
     }
 }

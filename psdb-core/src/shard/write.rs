@@ -17,13 +17,10 @@ use bytes::Bytes;
 
 use super::database::Database;
 use super::size::check_body_size;
-use crate::codec::document::{EncodedDocument, Metadata};
+use crate::codec::document::{EncodedDocument, Metadata, RESERVED_FIELDS};
 use crate::raft::StateError;
 use crate::transport::message::{WriteOp, Written};
 use crate::types::{DocumentId, Error, Result, Timestamp, validate_document_id};
-
-/// The fields that only PSDB sets in a document.
-const RESERVED: [&str; 4] = ["_id", "_version", "_created_at", "_updated_at"];
 
 /// Why an operation did not happen.
 enum Failure {
@@ -127,7 +124,8 @@ impl Database {
 /// A valid body without fields of PSDB's own.
 fn checked_body(bytes: Bytes) -> Result<EncodedDocument> {
     let body = EncodedDocument::from_bytes(bytes)?;
-    match RESERVED.into_iter().find(|field| body.get(field).is_some()) {
+    let mut reserved = std::iter::once("_id").chain(RESERVED_FIELDS);
+    match reserved.find(|field| body.get(field).is_some()) {
         None => Ok(body),
         Some(field) => Err(Error::ReservedField { field: field.into() }),
     }

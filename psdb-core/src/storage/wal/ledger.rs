@@ -21,24 +21,34 @@ use super::record::Record;
 /// Where a stream begins and ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bounds {
-    /// The index that the next entry must have; any, if it was never said.
-    pub(super) next: Option<u64>,
+    /// The live entries: `None` before the first entry or purge, when any index may come.
+    pub(super) live: Option<Live>,
     /// The highest purged index.
     pub(super) floor: Option<u64>,
 }
 
+/// A range of consecutive indexes, from `first` to just below `next`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Live {
+    pub(super) first: u64,
+    /// The index that the next entry must have.
+    pub(super) next: u64,
+}
+
 impl Bounds {
-    /// Follows `record`, or says how it contradicts what was before. `Forget` leaves new bounds.
+    /// Follows `record`, or says how it contradicts what was before; nothing is changed then.
+    /// `Forget` leaves new bounds.
     pub(super) fn admit(&mut self, record: &Record) -> Result<(), String> {
         let stream = record.stream();
         match *record {
             Record::Append { index, .. } => {
-                if let Some(next) = self.next.filter(|next| *next != index) {
+                let Live { first, next } = self.live.unwrap_or(Live { first: index, next: index });
+                if index != next {
                     return Err(format!(
                         "stream {stream} appends entry {index}, but its next entry is {next}"
                     ));
                 }
-                self.next = Some(above(index)?);
+                self.live = Some(Live { first, next: above(index)? });
             }
             Record::Truncate { from, .. } => {
                 if let Some(floor) = self.floor.filter(|floor| from <= *floor) {
@@ -46,7 +56,9 @@ impl Bounds {
                         "stream {stream} truncates from entry {from}, but its floor is {floor}"
                     ));
                 }
-                self.next = self.next.map(|next| next.min(from));
+                if let Some(Live { first, next }) = self.live {
+                    self.live = Some(Live { first: first.min(from), next: next.min(from) });
+                }
             }
             Record::Purge { through, .. } => {
                 if let Some(floor) = self.floor.filter(|floor| through < *floor) {
@@ -54,8 +66,17 @@ impl Bounds {
                         "stream {stream} purges to entry {through}, but its floor is {floor}"
                     ));
                 }
+                let first = above(through)?;
+                let live = self.live.unwrap_or(Live { first, next: first });
+                if live.first > first {
+                    return Err(format!(
+                        "stream {stream} purges to entry {through}, but its first is {}",
+                        live.first
+                    ));
+                }
+                let next = live.next.max(first);
+                self.live = Some(Live { first, next });
                 self.floor = Some(through);
-                self.next = self.next.max(Some(above(through)?));
             }
             Record::Slot { .. } => {}
             Record::Forget { .. } => *self = Bounds::default(),
@@ -203,6 +224,7 @@ mod tests {
     fn only_the_next_entry_is_admitted() {
         let mut bounds = Bounds::default();
         bounds.admit(&append(5)).unwrap();
+        bounds.admit(&purge(3)).unwrap_err();
         bounds.admit(&append(5)).unwrap_err();
         bounds.admit(&append(7)).unwrap_err();
         bounds.admit(&append(6)).unwrap();
@@ -216,7 +238,7 @@ mod tests {
         bounds.admit(&Record::Forget { stream: 1 }).unwrap();
         bounds.admit(&append(0)).unwrap();
         bounds.admit(&purge(u64::MAX)).unwrap_err();
-        assert_eq!(bounds, Bounds { next: Some(1), floor: None });
+        assert_eq!(bounds, Bounds { live: Some(Live { first: 0, next: 1 }), floor: None });
     }
 
     #[test]

@@ -7,12 +7,13 @@
 //! Slot        4 | stream u64 | slot u8 | length u32 | payload
 //! Forget      5 | stream u64
 //! Checkpoint  6 | streams u32                           begins a segment; then, for each stream,
-//! State       7 | stream u64 | present u8 | next u64 | floor u64 | length u32 | note, and its Slots
+//! State       7 | stream u64 | present u8 | first u64 | next u64 | floor u64 | length u32 | note,
+//!                 and its Slots
 //! Seal        8                                         alone in the last batch of a clean stop
 //! ```
 //!
-//! All numbers are little-endian. In a State, bit 0 of `present` says that `next` counts and bit 1
-//! that `floor` does; what does not count is 0.
+//! All numbers are little-endian. In a State, bit 0 of `present` says that `first` and `next`
+//! count, bit 1 that `floor` does; what does not count is 0.
 //!
 //! Invariants:
 //! 1. What encodes decodes to the same; every byte that decodes is accounted for.
@@ -22,7 +23,7 @@
 
 use bytes::Bytes;
 
-use super::ledger::{Bounds, StreamState};
+use super::ledger::{Bounds, Live, StreamState};
 
 const APPEND: u8 = 1;
 const TRUNCATE: u8 = 2;
@@ -33,7 +34,7 @@ const CHECKPOINT: u8 = 6;
 const STATE: u8 = 7;
 const SEAL: u8 = 8;
 
-const HAS_NEXT: u8 = 1;
+const HAS_LIVE: u8 = 1;
 const HAS_FLOOR: u8 = 2;
 
 /// One change to one stream.
@@ -57,7 +58,7 @@ pub enum Record {
         from: u64,
     },
     /// Removes the entries up to `through` and makes that the floor; it may be above the last
-    /// entry, but not below an earlier floor.
+    /// entry, but neither below an earlier floor nor more than one below the first entry.
     Purge {
         /// Whose entries.
         stream: u64,
@@ -161,12 +162,14 @@ pub(super) fn encode_checkpoint<'a>(
     out.push(CHECKPOINT);
     out.extend_from_slice(&(streams.len() as u32).to_le_bytes());
     for (stream, state) in streams {
-        let Bounds { next, floor } = state.bounds;
+        let Bounds { live, floor } = state.bounds;
         out.push(STATE);
         out.extend_from_slice(&stream.to_le_bytes());
-        let present = if next.is_some() { HAS_NEXT } else { 0 };
+        let present = if live.is_some() { HAS_LIVE } else { 0 };
         out.push(present | if floor.is_some() { HAS_FLOOR } else { 0 });
-        out.extend_from_slice(&next.unwrap_or(0).to_le_bytes());
+        let Live { first, next } = live.unwrap_or(Live { first: 0, next: 0 });
+        out.extend_from_slice(&first.to_le_bytes());
+        out.extend_from_slice(&next.to_le_bytes());
         out.extend_from_slice(&floor.unwrap_or(0).to_le_bytes());
         put_bytes(out, &state.note);
         for (slot, payload) in &state.slots {
@@ -231,12 +234,13 @@ impl<'a> Parts<'a> {
     fn state(&mut self) -> Result<Part, String> {
         let stream = self.u64()?;
         let [present] = self.array()?;
-        let (next, floor) = (self.u64()?, self.u64()?);
-        if present > HAS_NEXT | HAS_FLOOR {
+        let live = Live { first: self.u64()?, next: self.u64()? };
+        let floor = self.u64()?;
+        if present > HAS_LIVE | HAS_FLOOR {
             return Err(format!("a checkpoint has the unknown flags {present:#04x}"));
         }
         let bounds = Bounds {
-            next: (present & HAS_NEXT != 0).then_some(next),
+            live: (present & HAS_LIVE != 0).then_some(live),
             floor: (present & HAS_FLOOR != 0).then_some(floor),
         };
         Ok(Part::State { stream, bounds, note: self.bytes()? })

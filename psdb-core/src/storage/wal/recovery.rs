@@ -29,7 +29,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::batch::{Batch, BatchBuffer, BatchReader, Chain, Found, Salt};
-use super::ledger::{Bounds, Ledger, StreamState};
+use super::ledger::{Bounds, Ledger, Live, StreamState};
 use super::record::{Part, Parts, Record, encode_checkpoint};
 use super::segment::{self, HEADER_BYTES, Segment, SegmentHeader, file_name};
 use super::{RecoveredStream, WalStats};
@@ -55,8 +55,9 @@ pub(super) fn recover(env: &Env, dir: &Path) -> Result<RecoveredLog, StorageErro
     for number in &numbers {
         last = Some(replay.segment(disk, dir, *number, Some(number) == numbers.last())?);
     }
-    let streams =
-        replay.recovered_streams(&dir.join(file_name(numbers.last().map_or(1, |n| *n))))?;
+    // A live entry that is in no segment was in one before the oldest.
+    let before_oldest = numbers.first().map_or(1, |oldest| oldest.saturating_sub(1).max(1));
+    let streams = replay.recovered_streams(&dir.join(file_name(before_oldest)))?;
     for name in names.iter().filter(|name| segment::is_unfinished(name)) {
         let path = dir.join(name);
         disk.remove(&path).map_err(|error| StorageError::io("remove", &path, error))?;
@@ -298,17 +299,11 @@ impl Replay {
     }
 }
 
-/// Whether `entries` are all from the floor, or the first, to the next.
+/// Whether `entries` are exactly those that are live.
 fn is_whole(bounds: Bounds, entries: &BTreeMap<u64, Bytes>) -> bool {
-    let above_floor = bounds.floor.map(|floor| floor.saturating_add(1));
-    match (entries.first_key_value(), entries.last_key_value()) {
-        (Some((first, _)), Some((last, _))) => {
-            above_floor.is_none_or(|expected| *first == expected)
-                && bounds.next == last.checked_add(1)
-                && last - first == entries.len() as u64 - 1
-        }
-        _ => above_floor.is_none_or(|expected| bounds.next == Some(expected)),
-    }
+    let Some(Live { first, next }) = bounds.live else { return entries.is_empty() };
+    let count = next.checked_sub(first);
+    count == Some(entries.len() as u64) && entries.keys().all(|index| (first..next).contains(index))
 }
 
 /// Reads a segment's header; the inner error says what is wrong with its bytes.

@@ -16,7 +16,6 @@
 //!
 //! Left out: preallocation.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -91,6 +90,7 @@ pub(super) fn is_unfinished(name: &str) -> bool {
 }
 
 /// The segment that batches are appended to.
+#[derive(Debug)]
 pub(super) struct Segment {
     file: Arc<dyn File>,
     path: PathBuf,
@@ -147,11 +147,5 @@ impl Segment {
         self.len += batch.len() as u64;
         self.has_batches = true;
         Ok(())
-    }
-}
-
-impl fmt::Debug for Segment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Segment").field("path", &self.path).field("len", &self.len).finish()
     }
 }

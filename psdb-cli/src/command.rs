@@ -1,0 +1,132 @@
+//! The commands of the shell, as data.
+//!
+//! `parse` makes a [`Command`] from a line or from arguments, `run` carries it out. Texts are kept
+//! exactly as written: whether a document, a name or a lambda is valid is for the database to say,
+//! so that one place decides and every client hears the same words.
+//!
+//! Left out: commands of later versions, which `parse` answers by name.
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Create {
+        name: String,
+        /// The fields of each index.
+        indexes: Vec<Vec<String>>,
+        shards: Option<u32>,
+    },
+    Use {
+        name: String,
+    },
+    List,
+    Delete {
+        name: String,
+        /// Do not ask.
+        yes: bool,
+    },
+    Clear {
+        /// Do not ask.
+        yes: bool,
+    },
+    Insert {
+        document: String,
+    },
+    Read {
+        id: String,
+    },
+    ReadAll {
+        limit: Option<u64>,
+    },
+    Query(Query),
+    Count {
+        filter: Option<Lambda>,
+    },
+    Update(Change),
+    Replace(Change),
+    DeleteDocument {
+        id: String,
+        if_version: Option<u64>,
+    },
+    /// From a file, or from standard input if it is `-`.
+    Import {
+        file: String,
+    },
+    /// To a file, or to standard output if it is `-`.
+    Export {
+        file: String,
+    },
+    Workers,
+    Masters,
+    Shards,
+    Status,
+    Fault(Fault),
+    Help {
+        topic: Option<String>,
+    },
+    Exit,
+}
+
+/// A lambda as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lambda {
+    pub(crate) text: String,
+    /// It stood without quotes, so everything to the end of the line belongs to it.
+    pub(crate) bare: bool,
+}
+
+/// What to find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Query {
+    pub(crate) filter: Lambda,
+    pub(crate) sort: Option<Lambda>,
+    /// The largest key comes first.
+    pub(crate) descending: bool,
+    pub(crate) skip: u64,
+    pub(crate) limit: Option<u64>,
+}
+
+/// A change of one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) id: String,
+    pub(crate) document: String,
+    pub(crate) if_version: Option<u64>,
+}
+
+/// What `psdb dev` does to its cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Stops a node as a crash does.
+    Kill(String),
+    /// Starts a killed node again.
+    Restart(String),
+    /// Freezes a node until `heal` or `restart`.
+    Pause(String),
+    /// Cuts the network between two sets of nodes.
+    Partition(Vec<String>, Vec<String>),
+    /// Ends all partitions, pauses and drops.
+    Heal,
+    /// Loses so many of a hundred messages.
+    Drop(u8),
+}
+
+impl Command {
+    /// Whether it changes what databases there are, which completion wants to know.
+    pub(crate) fn changes_databases(&self) -> bool {
+        matches!(self, Command::Create { .. } | Command::Delete { .. })
+    }
+}
+
+impl Fault {
+    /// The word the command starts with.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Fault::Kill(_) => "kill",
+            Fault::Restart(_) => "restart",
+            Fault::Pause(_) => "pause",
+            Fault::Partition(..) => "partition",
+            Fault::Heal => "heal",
+            Fault::Drop(_) => "drop",
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What the shell can do, in one table.
+//!
+//! The same entries make `help`, `help COMMAND`, the end of `psdb --help`, the usage line of a
+//! mistake and the completion of command names, so that they cannot disagree.
+//!
+//! Left out: options of the command line, which `args` documents.
+
+use std::fmt::Write as _;
+
+/// One command's help.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: &'static str,
+    /// How it is written.
+    pub(crate) usage: &'static str,
+    /// What it does, in a line.
+    pub(crate) summary: &'static str,
+    /// More to know, and examples; empty if the summary says it all.
+    pub(crate) detail: &'static str,
+    /// Whether only `psdb dev` has it.
+    pub(crate) dev: bool,
+}
+
+const fn topic(
+    name: &'static str,
+    usage: &'static str,
+    summary: &'static str,
+    detail: &'static str,
+) -> Topic {
+    Topic { name, usage, summary, detail, dev: false }
+}
+
+const fn dev(
+    name: &'static str,
+    usage: &'static str,
+    summary: &'static str,
+    detail: &'static str,
+) -> Topic {
+    Topic { name, usage, summary, detail, dev: true }
+}
+
+const LAMBDA: &str = "\
+A LAMBDA is a Python lambda over one document. Without quotes it goes to the end of the line; put \
+it in single or double quotes when something follows. A document on which it raises (KeyError, \
+TypeError, ...) does not match and is counted as skipped.
+
+  query lambda d: d[\"IMDB Rating\"] > 8.5
+  query 'lambda d: d.get(\"Director\") == \"Steven Spielberg\"' sort 'lambda d: d[\"Title\"]' limit 10";
+
+/// Every command, in the order `help` lists them.
+pub(crate) const TOPICS: &[Topic] = &[
+    topic(
+        "create",
+        "create NAME [[\"FIELD\", ...]] [shards=N]",
+        "create a database, with an index on each field",
+        "A list inside the list is one index over several fields. Names are 1 to 64 of A-Z a-z 0-9 \
+         _ -.\n\n  create films\n  create films [\"Director\", [\"Distributor\", \"MPAA Rating\"]] shards=4",
+    ),
+    topic("use", "use NAME", "work on this database from here on", ""),
+    topic("list", "list", "name all databases", ""),
+    topic("delete", "delete NAME [--yes]", "delete a database for ever", ""),
+    topic("clear", "clear [--yes]", "delete all documents of the database", ""),
+    topic(
+        "insert",
+        "insert JSON",
+        "store a new document",
+        "PSDB adds _id (unless you give one), _version, _created_at and _updated_at.\n\n  insert \
+         {\"name\": \"Ada\", \"role\": \"Dev\"}",
+    ),
+    topic("read", "read ID", "show one document", ""),
+    topic("readall", "readall [limit N]", "show all documents, in the order of their ids", ""),
+    topic(
+        "query",
+        "query LAMBDA [sort LAMBDA [desc]] [skip N] [limit N]",
+        "show the documents a lambda matches",
+        LAMBDA,
+    ),
+    topic("count", "count [LAMBDA]", "count the documents a lambda matches, or all", LAMBDA),
+    topic(
+        "update",
+        "update ID JSON [if_version=N]",
+        "set the given top-level fields of a document",
+        "With if_version nothing happens unless the document has that version.\n\n  update a1 \
+         {\"role\": \"Lead\"} if_version=1",
+    ),
+    topic("replace", "replace ID JSON [if_version=N]", "replace all fields of a document", ""),
+    topic("delete_doc", "delete_doc ID [if_version=N]", "delete one document", ""),
+    topic(
+        "import",
+        "import FILE",
+        "insert the documents of an NDJSON file, one a line; '-' is a pipe",
+        "An _id is kept; _version, _created_at and _updated_at are dropped, so that an export can \
+         be imported. A line that fails is reported with its number and the import goes on. With \
+         -v every acknowledged batch is reported.",
+    ),
+    topic(
+        "export",
+        "export FILE",
+        "write all documents to an NDJSON file, one a line; '-' is a pipe",
+        "The file appears only when it is complete; one of that name is replaced.",
+    ),
+    topic("workers", "workers", "show the workers and what they carry", ""),
+    topic("masters", "masters", "show the masters and who leads", ""),
+    topic("shards", "shards", "show the shards, their leaders and replicas", ""),
+    topic("status", "status", "show whether the cluster is healthy, in short", ""),
+    dev("kill", "kill NODE", "stop a node as a crash does", ""),
+    dev("restart", "restart NODE", "start a killed node again", ""),
+    dev("pause", "pause NODE", "freeze a node until 'heal'", ""),
+    dev(
+        "partition",
+        "partition NODE,NODE|NODE",
+        "cut the network between two sets of nodes",
+        "  partition master-1|master-2,master-3",
+    ),
+    dev("heal", "heal", "end all partitions, pauses and losses of messages", ""),
+    dev("drop", "drop PERCENT", "lose so many of a hundred messages", ""),
+    topic("help", "help [COMMAND]", "explain the commands, or one of them", ""),
+    topic("exit", "exit", "leave", ""),
+    topic("quit", "quit", "leave", ""),
+];
+
+/// The entry of the command called `name`.
+pub(crate) fn topic_of(name: &str) -> Option<&'static Topic> {
+    TOPICS.iter().find(|topic| topic.name == name)
+}
+
+/// All commands, a line each; those of `psdb dev` only if `dev`.
+pub(crate) fn overview(dev: bool) -> String {
+    let shown = || TOPICS.iter().filter(|topic| dev || !topic.dev);
+    let width = shown().map(|topic| topic.usage.len()).filter(|w| *w <= 40).max().unwrap_or(0);
+    let mut text = String::new();
+    for topic in shown() {
+        // A usage wider than the column gets a line of its own. Writing to a String cannot fail.
+        let separator = if topic.usage.len() > width {
+            format!("\n  {:width$}  ", "")
+        } else {
+            "  ".to_string()
+        };
+        let _ = writeln!(text, "  {:width$}{separator}{}", topic.usage, topic.summary);
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// The full help of one command.
+pub(crate) fn page(topic: &Topic) -> String {
+    let mut text = format!("{}\n  {}", topic.usage, topic.summary);
+    if topic.dev {
+        text.push_str(" (only in 'psdb dev')");
+    }
+    if !topic.detail.is_empty() {
+        text.push_str("\n\n");
+        text.push_str(topic.detail);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    //! Proves that the table covers exactly the commands that parse.
+
+    use super::{TOPICS, overview, page, topic_of};
+
+    #[test]
+    fn every_topic_is_a_command_that_parses() {
+        for topic in TOPICS {
+            let result = crate::parse::line(topic.name);
+            let unknown = matches!(&result, Err(e) if e.message().contains("unknown command"));
+            assert!(!unknown, "{}", topic.name);
+            assert!(topic.usage.starts_with(topic.name), "{}", topic.usage);
+            assert!(page(topic).contains(topic.summary));
+        }
+    }
+
+    #[test]
+    fn dev_commands_are_listed_only_there() {
+        assert!(!overview(false).contains("partition"));
+        assert!(overview(true).contains("partition NODE,NODE|NODE"));
+        assert!(topic_of("nonsense").is_none());
+    }
+}

@@ -1,0 +1,267 @@
+//! Proves that every documented form of every command parses, from a line and from arguments, and
+//! that every other form is a usage error which names its mistake.
+
+use super::{arguments, first_word, line};
+use crate::command::{Change, Command, Fault, Lambda, Query};
+use crate::failure::Failure;
+
+fn parsed(text: &str) -> Command {
+    line(text).unwrap_or_else(|error| panic!("{text}: {error:?}")).expect("a command")
+}
+
+fn from_arguments(words: &[&str]) -> Result<Command, Failure> {
+    let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+    arguments(&words)
+}
+
+fn refusal(text: &str) -> String {
+    match line(text) {
+        Err(Failure::Usage { message, usage }) => {
+            format!("{message}\nusage: {}", usage.unwrap_or(""))
+        }
+        other => panic!("{text:?} should be a usage error, not {other:?}"),
+    }
+}
+
+fn bare(text: &str) -> Lambda {
+    Lambda { text: text.into(), bare: true }
+}
+
+fn quoted(text: &str) -> Lambda {
+    Lambda { text: text.into(), bare: false }
+}
+
+#[test]
+fn empty_lines_and_comments_are_nothing() {
+    for text in ["", "   ", "\t\r", "# create x", "   # indented"] {
+        assert_eq!(line(text).expect("no mistake"), None, "{text:?}");
+    }
+}
+
+#[test]
+fn databases() {
+    let create = |indexes: &[&[&str]], shards| Command::Create {
+        name: "films".into(),
+        indexes: indexes.iter().map(|i| i.iter().map(ToString::to_string).collect()).collect(),
+        shards,
+    };
+    assert_eq!(parsed("create films"), create(&[], None));
+    assert_eq!(parsed("create films []"), create(&[], None));
+    assert_eq!(parsed(r#"create films ["Director"]"#), create(&[&["Director"]], None));
+    assert_eq!(
+        parsed(r#"create films ["Major Genre", ["a", "b"]] shards=4"#),
+        create(&[&["Major Genre"], &["a", "b"]], Some(4))
+    );
+    assert_eq!(parsed("create films shards=2"), create(&[], Some(2)));
+    assert_eq!(
+        from_arguments(&["create", "films", "[\"Major Genre\"]", "shards=4"]).expect("valid"),
+        create(&[&["Major Genre"]], Some(4))
+    );
+    assert_eq!(parsed("use films"), Command::Use { name: "films".into() });
+    assert_eq!(
+        parsed("create ''"),
+        Command::Create { name: String::new(), indexes: vec![], shards: None }
+    );
+    assert_eq!(parsed("list"), Command::List);
+    assert_eq!(parsed("delete films"), Command::Delete { name: "films".into(), yes: false });
+    assert_eq!(parsed("delete films --yes"), Command::Delete { name: "films".into(), yes: true });
+    assert_eq!(parsed("delete --yes films"), Command::Delete { name: "films".into(), yes: true });
+    assert_eq!(parsed("clear"), Command::Clear { yes: false });
+    assert_eq!(parsed("clear --yes"), Command::Clear { yes: true });
+}
+
+#[test]
+fn documents_keep_their_spaces() {
+    assert_eq!(
+        parsed("  insert   {\"a\":  \"x   y\"}  \r"),
+        Command::Insert { document: "{\"a\":  \"x   y\"}".into() }
+    );
+    assert_eq!(
+        from_arguments(&["insert", " {\"a\":  1} "]).expect("valid"),
+        Command::Insert { document: " {\"a\":  1} ".into() }
+    );
+    assert_eq!(parsed("insert not json"), Command::Insert { document: "not json".into() });
+    assert_eq!(parsed("read 'a  b'"), Command::Read { id: "a  b".into() });
+    assert_eq!(from_arguments(&["read", ""]).expect("valid"), Command::Read { id: String::new() });
+}
+
+#[test]
+fn changes() {
+    let change = |if_version| Change {
+        id: "a1".into(),
+        document: "{\"x\":  \"y if_version=9\"}".into(),
+        if_version,
+    };
+    let text = "{\"x\":  \"y if_version=9\"}";
+    assert_eq!(parsed(&format!("update a1 {text}")), Command::Update(change(None)));
+    assert_eq!(parsed(&format!("update a1 {text} if_version=3")), Command::Update(change(Some(3))));
+    assert_eq!(
+        from_arguments(&["replace", "a1", text, "if_version=3"]).expect("valid"),
+        Command::Replace(change(Some(3)))
+    );
+    assert_eq!(
+        parsed("delete_doc a1 if_version=2"),
+        Command::DeleteDocument { id: "a1".into(), if_version: Some(2) }
+    );
+    assert_eq!(
+        from_arguments(&["delete_doc", "a 1"]).expect("valid"),
+        Command::DeleteDocument { id: "a 1".into(), if_version: None }
+    );
+}
+
+#[test]
+fn a_bare_lambda_goes_to_the_end_of_the_line() {
+    let text = "lambda d: d[\"x\"]  ==  'a  b' limit 3";
+    let query = Query { filter: bare(text), sort: None, descending: false, skip: 0, limit: None };
+    assert_eq!(parsed(&format!("query {text}")), Command::Query(query));
+    assert_eq!(parsed("count"), Command::Count { filter: None });
+    assert_eq!(
+        parsed("count lambda d: d[\"IMDB Rating\"] > 8.5"),
+        Command::Count { filter: Some(bare("lambda d: d[\"IMDB Rating\"] > 8.5")) }
+    );
+}
+
+#[test]
+fn a_quoted_lambda_may_be_followed() {
+    let query = Query {
+        filter: quoted("lambda d: d[\"x\"] > 1"),
+        sort: Some(quoted("lambda d: d['x']")),
+        descending: true,
+        skip: 5,
+        limit: Some(10),
+    };
+    assert_eq!(
+        parsed("query 'lambda d: d[\"x\"] > 1' sort \"lambda d: d['x']\" desc skip 5 limit 10"),
+        Command::Query(query.clone())
+    );
+    let words = [
+        "query",
+        "lambda d: d[\"x\"] > 1",
+        "sort",
+        "lambda d: d['x']",
+        "desc",
+        "skip",
+        "5",
+        "limit",
+        "10",
+    ];
+    assert_eq!(from_arguments(&words).expect("valid"), Command::Query(query));
+    assert_eq!(
+        parsed("query 'lambda d: True' sort lambda d: d[\"x\"]"),
+        Command::Query(Query {
+            filter: quoted("lambda d: True"),
+            sort: Some(bare("lambda d: d[\"x\"]")),
+            descending: false,
+            skip: 0,
+            limit: None,
+        })
+    );
+}
+
+#[test]
+fn the_rest_of_the_commands() {
+    assert_eq!(parsed("readall"), Command::ReadAll { limit: None });
+    assert_eq!(parsed("readall limit 0"), Command::ReadAll { limit: Some(0) });
+    assert_eq!(
+        parsed("import ../my films.ndjson"),
+        Command::Import { file: "../my films.ndjson".into() }
+    );
+    assert_eq!(parsed("export -"), Command::Export { file: "-".into() });
+    for (text, command) in [
+        ("workers", Command::Workers),
+        ("masters", Command::Masters),
+        ("shards", Command::Shards),
+        ("status", Command::Status),
+        ("help", Command::Help { topic: None }),
+        ("help query", Command::Help { topic: Some("query".into()) }),
+        ("exit", Command::Exit),
+        ("quit", Command::Exit),
+    ] {
+        assert_eq!(parsed(text), command, "{text}");
+    }
+}
+
+#[test]
+fn faults() {
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    for (text, fault) in [
+        ("kill worker-1", Fault::Kill("worker-1".into())),
+        ("restart worker-1", Fault::Restart("worker-1".into())),
+        ("pause master-1", Fault::Pause("master-1".into())),
+        ("heal", Fault::Heal),
+        ("drop 20", Fault::Drop(20)),
+        ("drop 5%", Fault::Drop(5)),
+        (
+            "partition master-1 | master-2, master-3",
+            Fault::Partition(names(&["master-1"]), names(&["master-2", "master-3"])),
+        ),
+    ] {
+        assert_eq!(parsed(text), Command::Fault(fault), "{text}");
+    }
+}
+
+#[test]
+fn mistakes_are_named_and_the_usage_is_shown() {
+    for (text, part) in [
+        ("frobnicate", "unknown command 'frobnicate'; 'help' lists all commands"),
+        ("create", "'create' needs a name"),
+        ("create a [1]", "not 1"),
+        ("create a [[]]", "at least one field"),
+        ("create a [\"x\"", "not valid JSON"),
+        ("create a [\"x\"] [\"y\"]", "given twice"),
+        ("create a shards=x", "'shards' needs a whole number, not 'x'"),
+        ("create a shards=99999999999", "too many"),
+        ("create a b", "unexpected 'b'"),
+        ("use", "usage: use NAME"),
+        ("list all", "unexpected 'all'"),
+        ("delete a b", "unexpected 'b'"),
+        ("insert", "needs a document"),
+        ("read", "needs a document's id"),
+        ("read a b", "unexpected 'b'"),
+        ("readall 5", "unexpected '5'"),
+        ("readall limit -5", "'limit' needs a whole number, not '-5'"),
+        ("readall limit 99999999999999999999999", "too large"),
+        ("query", "a lambda is missing"),
+        ("query 'lambda d: True' limit", "'limit' needs a number"),
+        ("query 'lambda d: True' limit 1 limit 2", "given twice"),
+        ("query 'lambda d: True' select 'lambda d: 1'", "not available yet"),
+        ("query 'lambda d: True' by x", "unexpected 'by'"),
+        ("query 'lambda d: d['x']'", "without a space"),
+        ("query 'lambda d: True", "not closed"),
+        ("update a {} if_version=x", "'if_version' needs a whole number, not 'x'"),
+        ("update a", "needs a document"),
+        ("delete_doc a 3", "unexpected '3'"),
+        ("import", "needs a file"),
+        ("import --keep-metadata x", "not available yet"),
+        ("import x.csv", "CSV is not available yet"),
+        ("partition a", "two sides"),
+        ("partition a|b|c", "two sides"),
+        ("partition a|", "both sides"),
+        ("drop 101", "0 to 100"),
+        ("explain lambda d: True", "'explain' is not available yet"),
+    ] {
+        let message = refusal(text);
+        assert!(message.contains(part), "{text}: {message}");
+    }
+}
+
+#[test]
+fn too_many_arguments_are_a_mistake() {
+    for words in
+        [&["count", "lambda", "d:", "True"][..], &["insert", "{}", "{}"], &["read", "a", "-o"]]
+    {
+        assert!(matches!(from_arguments(words), Err(Failure::Usage { .. })), "{words:?}");
+    }
+}
+
+#[test]
+fn an_option_after_the_command_is_told_its_place() {
+    let failure = from_arguments(&["list", "-o"]).expect_err("out of place");
+    assert_eq!(failure.message(), "unexpected '-o'; options stand before the command");
+}
+
+#[test]
+fn the_first_word_names_a_command_that_does_not_parse() {
+    assert_eq!(first_word("  create [ "), "create");
+    assert_eq!(first_word(""), "");
+}

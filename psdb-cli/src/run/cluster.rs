@@ -1,0 +1,235 @@
+//! `workers`, `masters`, `shards` and `status`: what the cluster says of itself.
+//!
+//! `status` also works while the cluster does not: in `psdb dev` it lists the nodes of this process
+//! whatever the masters answer, and says what is wrong.
+
+use psdb::Address;
+use psdb::transport::message::{MasterInfo, ShardInfo, WorkerInfo, WorkerStatus};
+
+use super::{Done, Runner};
+use crate::output::Json;
+use crate::output::simple::{bytes, table};
+use crate::session::{Backend, DatabaseSummary, Faults, Node};
+
+impl Runner {
+    pub(super) async fn workers(&mut self) -> Done {
+        let workers = self.backend.workers().await?;
+        let rows: Vec<Vec<String>> = workers
+            .iter()
+            .map(|worker| {
+                vec![
+                    worker.name.clone(),
+                    worker.address.to_string(),
+                    worker.status.as_str().to_string(),
+                    worker.shards.to_string(),
+                    worker.leaders.to_string(),
+                    worker.documents.to_string(),
+                    bytes(worker.bytes),
+                ]
+            })
+            .collect();
+        let head = ["worker", "address", "status", "shards", "leaders", "documents", "size"];
+        let objects = workers.iter().map(worker_object).collect();
+        self.output.answer("workers", &table(&head, &rows), vec![("workers", Json::List(objects))])
+    }
+
+    pub(super) async fn masters(&mut self) -> Done {
+        let masters = self.backend.masters().await?;
+        let rows: Vec<Vec<String>> = masters
+            .iter()
+            .map(|master| {
+                vec![
+                    master.address.to_string(),
+                    role(master).to_string(),
+                    master.term.to_string(),
+                    master.matched.to_string(),
+                ]
+            })
+            .collect();
+        let head = ["master", "role", "term", "log"];
+        let objects = masters.iter().map(master_object).collect();
+        self.output.answer("masters", &table(&head, &rows), vec![("masters", Json::List(objects))])
+    }
+
+    pub(super) async fn shards(&mut self) -> Done {
+        let shards = self.backend.shards().await?;
+        let rows: Vec<Vec<String>> = shards
+            .iter()
+            .map(|shard| {
+                let replicas: Vec<&str> = shard.replicas.iter().map(Address::as_str).collect();
+                vec![
+                    shard.shard.to_string(),
+                    shard.leader.as_ref().map_or("-".to_string(), ToString::to_string),
+                    replicas.join(","),
+                    shard.term.to_string(),
+                    shard.databases.to_string(),
+                    shard.documents.to_string(),
+                    bytes(shard.bytes),
+                ]
+            })
+            .collect();
+        let head = ["shard", "leader", "replicas", "term", "databases", "documents", "size"];
+        let objects = shards.iter().map(shard_object).collect();
+        self.output.answer("shards", &table(&head, &rows), vec![("shards", Json::List(objects))])
+    }
+
+    pub(super) async fn status(&mut self) -> Done {
+        let nodes = self.backend.faults().map(Faults::nodes);
+        let summary = match (Summary::gather(&*self.backend).await, &nodes) {
+            (Ok(summary), _) => Ok(summary),
+            (Err(error), Some(_)) => Err(error),
+            (Err(error), None) => return Err(error.into()),
+        };
+        let (mut text, mut fields) = match &summary {
+            Ok(summary) => (summary.text(), summary.fields()),
+            Err(error) => {
+                let fields = vec![
+                    ("healthy", Json::Bool(false)),
+                    ("problem", Json::text(error.to_string())),
+                ];
+                (format!("unhealthy: {error}"), fields)
+            }
+        };
+        if let Some(nodes) = nodes {
+            text.push_str("\n\n");
+            text.push_str(&table(
+                &["node", "role", "state"],
+                &nodes.iter().map(node_row).collect::<Vec<_>>(),
+            ));
+            fields.push(("nodes", Json::List(nodes.iter().map(node_object).collect())));
+        }
+        self.output.answer("status", &text, vec![("status", Json::Object(fields))])
+    }
+}
+
+/// The cluster in a few numbers.
+struct Summary {
+    databases: Vec<DatabaseSummary>,
+    masters: Vec<MasterInfo>,
+    workers: Vec<WorkerInfo>,
+    shards: Vec<ShardInfo>,
+}
+
+impl Summary {
+    async fn gather(backend: &dyn Backend) -> psdb::Result<Summary> {
+        Ok(Summary {
+            masters: backend.masters().await?,
+            workers: backend.workers().await?,
+            shards: backend.shards().await?,
+            databases: backend.list_databases().await?,
+        })
+    }
+
+    fn leader(&self) -> Option<&MasterInfo> {
+        self.masters.iter().find(|master| master.leads)
+    }
+
+    fn alive(&self) -> u64 {
+        self.workers.iter().filter(|worker| worker.status == WorkerStatus::Alive).count() as u64
+    }
+
+    fn led(&self) -> u64 {
+        self.shards.iter().filter(|shard| shard.leader.is_some()).count() as u64
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.leader().is_some()
+            && self.alive() == self.workers.len() as u64
+            && self.led() == self.shards.len() as u64
+    }
+
+    fn documents(&self) -> u64 {
+        self.databases.iter().map(|database| database.documents).sum()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.databases.iter().map(|database| database.bytes).sum()
+    }
+
+    fn text(&self) -> String {
+        let leader = self.leader().map_or("none".to_string(), |master| master.address.to_string());
+        let lines = [
+            if self.is_healthy() { "healthy" } else { "unhealthy" }.to_string(),
+            format!("masters    {}, leader {leader}", self.masters.len()),
+            format!("workers    {}, alive {}", self.workers.len(), self.alive()),
+            format!("shards     {}, with a leader {}", self.shards.len(), self.led()),
+            format!("databases  {}", self.databases.len()),
+            format!("documents  {}, {}", self.documents(), bytes(self.bytes())),
+        ];
+        lines.join("\n")
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Json)> {
+        let leader = self.leader().map_or(Json::Null, |m| Json::text(m.address.as_str()));
+        let count = |count: usize| Json::Number(count as u64);
+        let masters = vec![("total", count(self.masters.len())), ("leader", leader)];
+        let workers = vec![("total", count(self.workers.len())), ("alive", self.alive().into())];
+        let shards = vec![("total", count(self.shards.len())), ("led", self.led().into())];
+        vec![
+            ("healthy", Json::Bool(self.is_healthy())),
+            ("masters", Json::Object(masters)),
+            ("workers", Json::Object(workers)),
+            ("shards", Json::Object(shards)),
+            ("databases", count(self.databases.len())),
+            ("documents", self.documents().into()),
+            ("bytes", self.bytes().into()),
+        ]
+    }
+}
+
+fn role(master: &MasterInfo) -> &'static str {
+    if master.leads { "leader" } else { "follower" }
+}
+
+fn state(node: &Node) -> &'static str {
+    if node.running { "running" } else { "stopped" }
+}
+
+fn worker_object(worker: &WorkerInfo) -> Json {
+    Json::Object(vec![
+        ("id", Json::text(&worker.name)),
+        ("address", Json::text(worker.address.as_str())),
+        ("status", Json::text(worker.status.as_str())),
+        ("shards", worker.shards.into()),
+        ("leaders", worker.leaders.into()),
+        ("documents", worker.documents.into()),
+        ("bytes", worker.bytes.into()),
+    ])
+}
+
+fn master_object(master: &MasterInfo) -> Json {
+    Json::Object(vec![
+        ("id", Json::text(master.node.to_string())),
+        ("address", Json::text(master.address.as_str())),
+        ("role", Json::text(role(master))),
+        ("term", master.term.0.into()),
+        ("matched", master.matched.0.into()),
+    ])
+}
+
+fn shard_object(shard: &ShardInfo) -> Json {
+    let leader = shard.leader.as_ref().map_or(Json::Null, |leader| Json::text(leader.as_str()));
+    let replicas = shard.replicas.iter().map(|replica| Json::text(replica.as_str())).collect();
+    Json::Object(vec![
+        ("id", u64::from(shard.shard.0).into()),
+        ("leader", leader),
+        ("replicas", Json::List(replicas)),
+        ("term", shard.term.0.into()),
+        ("applied", shard.applied.0.into()),
+        ("databases", shard.databases.into()),
+        ("documents", shard.documents.into()),
+        ("bytes", shard.bytes.into()),
+    ])
+}
+
+fn node_row(node: &Node) -> Vec<String> {
+    vec![node.name.clone(), node.role.to_string(), state(node).to_string()]
+}
+
+fn node_object(node: &Node) -> Json {
+    Json::Object(vec![
+        ("name", Json::text(&node.name)),
+        ("role", Json::text(node.role)),
+        ("running", Json::Bool(node.running)),
+    ])
+}

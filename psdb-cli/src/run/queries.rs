@@ -1,0 +1,86 @@
+//! `readall`, `query` and `count`.
+//!
+//! Documents are written as they arrive, so a long result needs no memory, unless the form is one
+//! object. Documents on which a lambda raised are counted, and the first of them is named.
+
+use psdb::transport::message::SkippedDocuments;
+
+use super::{Done, Runner, lambda_failure};
+use crate::command::{Lambda, Query};
+use crate::output::{Documents, Json};
+use crate::session::Find;
+use crate::settings::Format;
+
+impl Runner {
+    pub(super) async fn read_all(&mut self, limit: Option<u64>) -> Done {
+        self.find("readall", Find { limit, ..Find::default() }, &[]).await
+    }
+
+    pub(super) async fn query(&mut self, query: Query) -> Done {
+        let find = Find {
+            filter: Some(query.filter.text.clone()),
+            sort: query.sort.as_ref().map(|lambda| lambda.text.clone()),
+            descending: query.descending,
+            skip: query.skip,
+            limit: query.limit,
+        };
+        let lambdas: Vec<&Lambda> = std::iter::once(&query.filter).chain(&query.sort).collect();
+        self.find("query", find, &lambdas).await
+    }
+
+    pub(super) async fn count(&mut self, filter: Option<Lambda>) -> Done {
+        let database = self.current()?;
+        let lambdas: Vec<&Lambda> = filter.iter().collect();
+        let text = filter.as_ref().map(|lambda| lambda.text.as_str());
+        let (count, skipped) = self
+            .backend
+            .count(&database, text)
+            .await
+            .map_err(|error| lambda_failure(error, &lambdas))?;
+        let mut fields = vec![("count", count.into())];
+        if filter.is_some() {
+            fields.extend(skipped_fields(&skipped));
+        }
+        self.output.answer("count", &count.to_string(), fields)?;
+        self.tell_skipped(&skipped);
+        Ok(())
+    }
+
+    async fn find(&mut self, command: &'static str, find: Find, lambdas: &[&Lambda]) -> Done {
+        let failed = |error| lambda_failure(error, lambdas);
+        let database = self.current()?;
+        let mut cursor = self.backend.find(&database, find).await.map_err(failed)?;
+        let mut documents = Documents::default();
+        while let Some(document) = cursor.next().await.map_err(failed)? {
+            self.output.push(&mut documents, document)?;
+        }
+        let skipped = cursor.skipped();
+        let fields = if lambdas.is_empty() { Vec::new() } else { skipped_fields(&skipped) };
+        self.output.finish(command, documents, fields)?;
+        self.tell_skipped(&skipped);
+        Ok(())
+    }
+
+    /// Says on standard error what an answer without fields has no room for.
+    fn tell_skipped(&mut self, skipped: &SkippedDocuments) {
+        if skipped.count == 0 || self.output.format() == Format::Json {
+            return;
+        }
+        let first = match &skipped.first {
+            Some((id, raised)) => format!("; the first is '{id}': {raised}"),
+            None => String::new(),
+        };
+        let count = skipped.count;
+        let text = format!("note: skipped {count} documents on which the lambda raised{first}");
+        self.output.note(&text);
+    }
+}
+
+fn skipped_fields(skipped: &SkippedDocuments) -> Vec<(&'static str, Json)> {
+    let mut fields = vec![("skipped", skipped.count.into())];
+    if let Some((id, raised)) = &skipped.first {
+        let first = vec![("id", Json::text(id.as_str())), ("message", Json::text(raised))];
+        fields.push(("first_error", Json::Object(first)));
+    }
+    fields
+}

@@ -1,0 +1,299 @@
+//! A stand-in for a database, for tests of the commands.
+//!
+//! It keeps documents as the texts they came as and understands no lambdas: a filter matches every
+//! document. What it is for is to fail on demand, and to show what the shell asked for.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use psdb::transport::message::{MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo};
+use psdb::{Error, Result};
+
+use super::{Backend, Change, Cursor, DatabaseSummary, Faults, Find, Inserted, Node, Reply};
+
+/// Shared by the double and the test that watches it.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// Documents by database and id.
+    pub(crate) databases: BTreeMap<String, BTreeMap<String, String>>,
+    /// The next calls fail with these, in order; `None` lets one pass.
+    pub(crate) failures: VecDeque<Option<Error>>,
+    /// What was asked for beyond documents, in words.
+    pub(crate) calls: Vec<String>,
+    /// What every query reports as skipped.
+    pub(crate) skipped: SkippedDocuments,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Double {
+    pub(crate) state: Arc<Mutex<State>>,
+    /// Whether it can be broken as the cluster of `psdb dev` can.
+    pub(crate) dev: bool,
+}
+
+impl Double {
+    /// Locks the state for a call, unless the call is to fail.
+    fn call(&self, name: String) -> Result<MutexGuard<'_, State>> {
+        let mut state = self.state.lock().expect("no test panics while it holds the lock");
+        state.calls.push(name);
+        match state.failures.pop_front().flatten() {
+            Some(error) => Err(error),
+            None => Ok(state),
+        }
+    }
+
+    fn with<T: Send + 'static>(
+        &self,
+        name: String,
+        work: impl FnOnce(&mut State) -> Result<T>,
+    ) -> Reply<'_, T> {
+        let result = self.call(name).and_then(|mut state| work(&mut state));
+        Box::pin(async { result })
+    }
+}
+
+fn store(state: &mut State, database: &str, document: &str) -> Result<String> {
+    let value: serde_json::Value = serde_json::from_str(document)
+        .map_err(|error| Error::InvalidDocument { reason: error.to_string() })?;
+    let documents = documents(state, database)?;
+    let id = value["_id"].as_str().map_or(format!("id-{}", documents.len() + 1), str::to_string);
+    if documents.contains_key(&id) {
+        return Err(Error::DocumentExists { id: id.into() });
+    }
+    documents.insert(id.clone(), document.to_string());
+    Ok(id)
+}
+
+fn documents<'a>(state: &'a mut State, database: &str) -> Result<&'a mut BTreeMap<String, String>> {
+    let missing = || Error::DatabaseNotFound { name: database.to_string() };
+    state.databases.get_mut(database).ok_or_else(missing)
+}
+
+fn existing<'a>(state: &'a mut State, database: &str, id: &str) -> Result<&'a mut String> {
+    let missing = || Error::DocumentNotFound { id: id.into() };
+    documents(state, database)?.get_mut(id).ok_or_else(missing)
+}
+
+struct Found {
+    documents: VecDeque<String>,
+    skipped: SkippedDocuments,
+}
+
+impl Cursor for Found {
+    fn next(&mut self) -> Reply<'_, Option<String>> {
+        let next = self.documents.pop_front();
+        Box::pin(async { Ok(next) })
+    }
+
+    fn skipped(&self) -> SkippedDocuments {
+        self.skipped.clone()
+    }
+}
+
+impl Backend for Double {
+    fn create_database<'a>(
+        &'a self,
+        name: &'a str,
+        indexes: &'a [Vec<String>],
+        shards: Option<u32>,
+    ) -> Reply<'a, ()> {
+        self.with(format!("create {name} {indexes:?} {shards:?}"), |state| {
+            match state.databases.insert(name.to_string(), BTreeMap::new()) {
+                None => Ok(()),
+                Some(_) => Err(Error::DatabaseExists { name: name.to_string() }),
+            }
+        })
+    }
+
+    fn check_database<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
+        self.with(format!("check {name}"), |state| documents(state, name).map(|_| ()))
+    }
+
+    fn list_databases(&self) -> Reply<'_, Vec<DatabaseSummary>> {
+        self.with("list".into(), |state| {
+            let summary = |(name, documents): (&String, &BTreeMap<_, String>)| DatabaseSummary {
+                name: name.clone(),
+                shards: 1,
+                documents: documents.len() as u64,
+                bytes: 10,
+                indexes: Vec::new(),
+            };
+            Ok(state.databases.iter().map(summary).collect())
+        })
+    }
+
+    fn delete_database<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
+        self.with(format!("delete {name}"), |state| {
+            documents(state, name)?;
+            state.databases.remove(name);
+            Ok(())
+        })
+    }
+
+    fn clear_database<'a>(&'a self, name: &'a str) -> Reply<'a, u64> {
+        self.with(format!("clear {name}"), |state| {
+            Ok(std::mem::take(documents(state, name)?).len() as u64)
+        })
+    }
+
+    fn insert<'a>(&'a self, database: &'a str, document: &'a str) -> Reply<'a, Inserted> {
+        self.with("insert".into(), |state| {
+            let id = store(state, database, document)?.into();
+            Ok(Inserted { id, version: 1 })
+        })
+    }
+
+    fn import<'a>(&'a self, database: &'a str, lines: &'a [Vec<u8>]) -> Reply<'a, Vec<Result<()>>> {
+        self.with(format!("import {}", lines.len()), |state| {
+            let mut results = Vec::new();
+            for line in lines {
+                let line = String::from_utf8_lossy(line);
+                results.push(store(state, database, &line).map(|_| ()));
+            }
+            Ok(results)
+        })
+    }
+
+    fn read<'a>(&'a self, database: &'a str, id: &'a str) -> Reply<'a, String> {
+        self.with("read".into(), |state| existing(state, database, id).cloned())
+    }
+
+    fn find<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, Box<dyn Cursor>> {
+        self.with(format!("{find:?}"), |state| {
+            let limit = find.limit.unwrap_or(u64::MAX) as usize;
+            let all = documents(state, database)?.values().cloned();
+            let documents = all.skip(find.skip as usize).take(limit).collect();
+            let found: Box<dyn Cursor> =
+                Box::new(Found { documents, skipped: state.skipped.clone() });
+            Ok(found)
+        })
+    }
+
+    fn count<'a>(
+        &'a self,
+        database: &'a str,
+        filter: Option<&'a str>,
+    ) -> Reply<'a, (u64, SkippedDocuments)> {
+        self.with(format!("count {filter:?}"), |state| {
+            let count = documents(state, database)?.len() as u64;
+            let skipped = filter.map(|_| state.skipped.clone()).unwrap_or_default();
+            Ok((count, skipped))
+        })
+    }
+
+    fn update<'a>(&'a self, database: &'a str, change: Change<'a>) -> Reply<'a, u64> {
+        self.replace(database, change)
+    }
+
+    fn replace<'a>(&'a self, database: &'a str, change: Change<'a>) -> Reply<'a, u64> {
+        self.with(format!("{change:?}"), |state| {
+            *existing(state, database, change.id)? = change.document.to_string();
+            Ok(2)
+        })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        database: &'a str,
+        id: &'a str,
+        if_version: Option<u64>,
+    ) -> Reply<'a, ()> {
+        self.with(format!("delete {id} {if_version:?}"), |state| {
+            existing(state, database, id)?;
+            documents(state, database)?.remove(id);
+            Ok(())
+        })
+    }
+
+    fn workers(&self) -> Reply<'_, Vec<WorkerInfo>> {
+        self.with("workers".into(), |_| Ok(vec![samples::worker()]))
+    }
+
+    fn masters(&self) -> Reply<'_, Vec<MasterInfo>> {
+        self.with("masters".into(), |_| Ok(vec![samples::master()]))
+    }
+
+    fn shards(&self) -> Reply<'_, Vec<ShardInfo>> {
+        self.with("shards".into(), |_| Ok(vec![samples::shard()]))
+    }
+
+    fn faults(&self) -> Option<&dyn Faults> {
+        self.dev.then_some(self)
+    }
+
+    fn close(&self) -> Reply<'_, ()> {
+        self.with("close".into(), |_| Ok(()))
+    }
+}
+
+impl Faults for Double {
+    fn nodes(&self) -> Vec<Node> {
+        vec![Node { name: "worker-1".into(), role: "worker", running: false }]
+    }
+
+    fn kill<'a>(&'a self, node: &'a str) -> Reply<'a, ()> {
+        self.with(format!("kill {node}"), |_| Ok(()))
+    }
+
+    fn restart<'a>(&'a self, node: &'a str) -> Reply<'a, ()> {
+        self.with(format!("restart {node}"), |_| Ok(()))
+    }
+
+    fn pause(&self, node: &str) -> Result<()> {
+        self.call(format!("pause {node}")).map(|_| ())
+    }
+
+    fn partition(&self, left: &[&str], right: &[&str]) -> Result<()> {
+        self.call(format!("partition {left:?} {right:?}")).map(|_| ())
+    }
+
+    fn heal(&self) {
+        drop(self.call("heal".into()).expect("no failure is meant for heal"));
+    }
+
+    fn drop_percent(&self, percent: u8) {
+        drop(self.call(format!("drop {percent}")).expect("no failure is meant for drop"));
+    }
+}
+
+/// One of each thing a cluster consists of.
+mod samples {
+    use psdb::transport::message::{MasterInfo, ShardInfo, WorkerInfo, WorkerStatus};
+    use psdb::{LogIndex, NodeId, ShardId, Term};
+
+    pub(super) fn worker() -> WorkerInfo {
+        WorkerInfo {
+            name: "worker-1".into(),
+            node: NodeId(1),
+            address: "worker-1".into(),
+            status: WorkerStatus::Suspect,
+            shards: 4,
+            leaders: 2,
+            documents: 7,
+            bytes: 2048,
+        }
+    }
+
+    pub(super) fn master() -> MasterInfo {
+        MasterInfo {
+            node: NodeId(2),
+            address: "master-1".into(),
+            leads: true,
+            term: Term(3),
+            matched: LogIndex(9),
+        }
+    }
+
+    pub(super) fn shard() -> ShardInfo {
+        ShardInfo {
+            shard: ShardId(0),
+            leader: None,
+            replicas: vec!["worker-1".into(), "worker-2".into()],
+            term: Term(1),
+            applied: LogIndex(5),
+            databases: 1,
+            documents: 7,
+            bytes: 2048,
+        }
+    }
+}
