@@ -23,4 +23,5 @@ pub use ids::{
 };
 pub use limits::{Limits, validate_database_name, validate_document_id, validate_field_path};
 pub use timestamp::Timestamp;
+pub(crate) use value::compare_int_float;
 pub use value::{PyError, Value};
