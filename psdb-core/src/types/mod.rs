@@ -25,4 +25,5 @@ pub use limits::{
     Limits, validate_database_name, validate_document_id, validate_field_path, validate_node_name,
 };
 pub use timestamp::Timestamp;
+pub(crate) use value::compare_int_float;
 pub use value::{PyError, Value};
