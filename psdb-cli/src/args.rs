@@ -89,9 +89,9 @@ pub(crate) struct Dev {
     /// How many workers
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
     pub(crate) workers: u32,
-    /// On how many workers each shard is replicated
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
-    pub(crate) replicas: u32,
+    /// On how many workers each shard is replicated; 3, or all workers if there are fewer
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub(crate) replicas: Option<u32>,
     /// How many shards the cluster has for ever
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) shards: u32,
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(arguments.common.output.as_deref(), Some("json"));
         assert_eq!(arguments.common.database.as_deref(), Some("x"));
         let Some(Action::Dev(dev)) = arguments.action else { panic!("dev") };
-        assert_eq!((dev.masters, dev.workers, dev.replicas, dev.shards), (3, 4, 3, 16));
+        assert_eq!((dev.masters, dev.workers, dev.replicas, dev.shards), (3, 4, None, 16));
         assert_eq!(dev.seed, Some(7));
         let Some(Action::Dev(dev)) = parse(&["psdb", "dev", "status"]).action else {
             panic!("dev")

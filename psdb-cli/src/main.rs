@@ -42,6 +42,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use psdb::env::DiskStats;
 
 use crate::args::Arguments;
 use crate::command::Command;
@@ -151,7 +152,12 @@ async fn with_database(settings: &Settings, mut output: Output, work: Work<'_>) 
     let stdin_taken = matches!(work, Work::Pipe | Work::Terminal);
     let mut runner = Runner::new(backend, output, settings.database.clone(), stdin_taken);
     let exit = carry_out(settings, &mut runner, work).await;
-    match tokio::time::timeout(CLOSE_TIMEOUT, runner.backend().close()).await {
+    let closed = tokio::time::timeout(CLOSE_TIMEOUT, runner.backend().close()).await;
+    if let Some(DiskStats { writes, syncs, bytes_written }) = runner.backend().disk_stats() {
+        let cost = format!("disk: {syncs} syncs, {writes} writes, {bytes_written} bytes written");
+        runner.output.detail(&cost);
+    }
+    match closed {
         Ok(Err(error)) if exit == Exit::DONE => report(&mut runner.output, "", &error.into()),
         Ok(_) | Err(_) => exit,
     }

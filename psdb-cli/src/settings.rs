@@ -40,7 +40,8 @@ pub(crate) enum Place {
 pub(crate) struct DevCluster {
     pub(crate) masters: u32,
     pub(crate) workers: u32,
-    pub(crate) replicas: u32,
+    /// As many as there are workers, but at most 3, without one.
+    pub(crate) replicas: Option<u32>,
     pub(crate) shards: u32,
     pub(crate) seed: Option<u64>,
     pub(crate) data_dir: Option<PathBuf>,
