@@ -156,12 +156,11 @@ fn a_conversation_through_a_pipe() {
 #[test]
 fn documents_stream_without_waiting_for_the_end() {
     // Far more than the output's buffer and than one page of a shard, in order and complete.
-    let mut script = String::from("create c\nuse c\n");
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("in.ndjson");
     let line = |n: usize| format!("{{\"_id\": \"{n:06}\", \"s\": \"{}\"}}\n", "x".repeat(500));
     std::fs::write(&path, (0..5_000).map(line).collect::<String>()).expect("a file");
-    script.push_str(&format!("import {}\nreadall\n", path.display()));
+    let script = format!("create c\nuse c\nimport {}\nreadall\n", path.display());
     let ran = run(&["-o", "simple"], script);
     assert_eq!(ran.code, 0, "{}", ran.err);
     let ids: Vec<&str> = ran.out.lines().skip(3).map(|line| &line[9..15]).collect();
