@@ -93,7 +93,9 @@ impl Invariants {
                 known.0, known.1
             ));
         }
-        if group.shard().is_some() && *applied > LogIndex(0) && status.voters.len() != replicas {
+        // A replica that was just started has not published its status yet.
+        let published = status.last_log > LogIndex(0);
+        if group.shard().is_some() && published && status.voters.len() != replicas {
             return Err(format!(
                 "group {group} on {node} has {} voters instead of {replicas}",
                 status.voters.len()

@@ -58,7 +58,7 @@ impl Ledger {
     /// # Errors
     ///
     /// A description of the first difference, or of the read that failed.
-    pub async fn verify(&self, database: &Database) -> std::result::Result<(), String> {
+    pub async fn verify(&self, database: &Database) -> Result<(), String> {
         let mut cursor = database.find_all().await.map_err(|error| error.to_string())?;
         let mut found = BTreeMap::new();
         while let Some(document) = cursor.next().await {

@@ -45,7 +45,7 @@ async fn watch(env: Env, raft: Raft, mut status: StatusWatch, wait: std::ops::Ra
         let Some(candidate) = status.until(|status| is_candidate(status.role)).await else {
             return;
         };
-        let span = (wait.end - wait.start).mul_f64(env.random_unit());
+        let span = wait.end.saturating_sub(wait.start).mul_f64(env.random_unit());
         let patience = (wait.start + span) * 2_u32.pow(failed);
         let term = candidate.term;
         let moved = status.until(|status| !is_candidate(status.role) || status.term != term);

@@ -73,7 +73,7 @@ struct Parts<S> {
     proposer: Proposer,
     barrier: Barrier,
     receiver: Receiver,
-    _tie_breaker: TieBreaker,
+    _owned: TieBreaker,
 }
 
 impl<S> Clone for Group<S> {
@@ -125,8 +125,9 @@ impl<S: StateMachine> Group<S> {
         let proposer = Proposer::start(env, group, raft.clone(), config);
         let barrier = Barrier::start(env, group, raft.clone(), config.election_max);
         let receiver = Receiver::new(place);
-        let _tie_breaker = TieBreaker::start(env, raft.clone(), config);
-        let parts = Parts { options, raft, applier, proposer, barrier, receiver, _tie_breaker };
+        let tie_breaker = TieBreaker::start(env, raft.clone(), config);
+        let parts =
+            Parts { options, raft, applier, proposer, barrier, receiver, _owned: tie_breaker };
         Ok(Group(Arc::new(parts)))
     }
 

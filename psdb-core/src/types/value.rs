@@ -117,11 +117,7 @@ impl Value {
     /// # Errors
     ///
     /// [`PyError`], a `TypeError`, when Python does not order the two types.
-    pub fn py_cmp(
-        &self,
-        other: &Value,
-        operator: &str,
-    ) -> std::result::Result<Option<Ordering>, PyError> {
+    pub fn py_cmp(&self, other: &Value, operator: &str) -> Result<Option<Ordering>, PyError> {
         match (self, other) {
             (Value::String(a), Value::String(b)) => Ok(Some(a.cmp(b))),
             (Value::Array(a), Value::Array(b)) => {

@@ -21,7 +21,7 @@ use psdb_core::cluster::ClusterBuilder;
 use psdb_core::raft::Role;
 
 /// How long a cluster may take to get over a fault, in virtual time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Three masters and three workers, each shard on all three.
 fn three_and_three(seed: u64) -> ClusterBuilder {
