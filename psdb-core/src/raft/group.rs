@@ -119,11 +119,12 @@ impl<S: StateMachine> Group<S> {
             pause: config.heartbeat,
         };
         let engine = Arc::new(engine_config(group, config)?);
-        let raft = Raft::new(options.node, engine, links, log, applier.clone())
+        let end = log.last_index();
+        let raft = Raft::new(options.node, engine, links, log.clone(), applier.clone())
             .await
             .map_err(|fatal| internal(group, &fatal))?;
         let proposer = Proposer::start(env, group, raft.clone(), config);
-        let barrier = Barrier::start(env, group, raft.clone(), config.election_max);
+        let barrier = Barrier::start(env, group, raft.clone(), (log, end), config.election_max);
         let receiver = Receiver::new(place);
         let tie_breaker = TieBreaker::start(env, raft.clone(), config);
         let parts =
