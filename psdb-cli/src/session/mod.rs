@@ -9,6 +9,8 @@
 pub(crate) mod double;
 mod faults;
 mod local;
+#[cfg(test)]
+mod local_tests;
 mod open;
 
 use psdb::env::DiskStats;
