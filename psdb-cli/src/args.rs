@@ -51,7 +51,7 @@ pub(crate) struct Common {
     /// Run the commands in FILE ('-': standard input), one a line, '#' comments
     #[arg(short, long, value_name = "FILE", global = true)]
     pub(crate) file: Option<PathBuf>,
-    /// simple | json | ndjson; by default simple on a terminal, ndjson on a pipe [env: PSDB_OUTPUT]
+    /// simple | table | json | ndjson | csv; by default simple on a terminal, ndjson on a pipe [env: PSDB_OUTPUT]
     #[arg(short, long, value_name = "FORMAT", global = true)]
     pub(crate) output: Option<String>,
     /// After a failed command go on with the next; the exit code is still the first failure's

@@ -5,7 +5,7 @@
 //! parse, tokens       a line or arguments -> Command        (statement: where a pasted one ends)
 //! run/                Command -> session::Backend -> output
 //! script, shell       where commands come from              (complete, confirm: the person's side)
-//! import, lines       reading files and pipes
+//! import, records      reading files and pipes           (lines, json_array, csv: their forms)
 //! failure, exit       what went wrong, and the code to leave with
 //! ```
 //!
@@ -16,17 +16,21 @@
 //! Left out: connecting to a running cluster, which needs the network protocol.
 
 mod args;
+mod columns;
 mod command;
 mod complete;
 mod confirm;
+mod csv;
 mod exit;
 mod failure;
 mod help;
 mod import;
 mod interrupt;
+mod json_array;
 mod lines;
 mod output;
 mod parse;
+mod records;
 mod run;
 mod script;
 mod session;

@@ -233,7 +233,6 @@ fn mistakes_are_named_and_the_usage_is_shown() {
         ("delete_doc a 3", "unexpected '3'"),
         ("import", "needs a file"),
         ("import --keep-metadata x", "not available yet"),
-        ("import x.csv", "CSV is not available yet"),
         ("partition a", "two sides"),
         ("partition a|b|c", "two sides"),
         ("partition a|", "both sides"),

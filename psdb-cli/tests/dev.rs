@@ -11,7 +11,7 @@ use support::films::{COUNT, films};
 use support::{Conversation, run};
 
 /// How long the cluster may take to notice or to mend something.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Asks for the status until `is_so`, and returns the one that is.
 fn wait_for(shell: &mut Conversation, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {

@@ -167,3 +167,33 @@ fn documents_stream_without_waiting_for_the_end() {
     assert_eq!(ids.len(), 5_000);
     assert!(ids.is_sorted(), "documents come in the order of their ids");
 }
+
+#[test]
+fn tables_and_csv() {
+    let documents = "create c [\"n\"]\nuse c\ninsert {\"_id\": \"a\", \"n\": 7}\n\
+                     insert {\"_id\": \"b\", \"s\": \"x,  y\"}\n";
+    let script = format!("{documents}readall\nread b\ncount\nlist\n");
+    let shown = |form: &str| {
+        let ran = run(&["-o", form], &script);
+        assert_eq!(ran.code, 0, "{form}: {}", ran.err);
+        // What follows the answers of the first four commands, and without the times.
+        let lines = ran.out.lines().skip(4).map(|line| line.split("  2").next().unwrap_or(line));
+        lines.map(|line| line.split(",2").next().unwrap_or(line).to_owned()).collect::<Vec<_>>()
+    };
+    let table = shown("table");
+    assert!(table[0].starts_with("_id  n  s      _version  _created_at"), "{table:?}");
+    assert_eq!(table[1..3], ["a    7                1", "b       x,  y         1"]);
+    assert!(table[3].starts_with("_id  s      _version"), "{table:?}");
+    assert_eq!(table[5], "2");
+    assert_eq!(table[6], "name  shards  documents  bytes  indexes");
+    let csv = shown("csv");
+    assert_eq!(csv[..3], ["_id,n,s,_version,_created_at,_updated_at", "a,7,,1", "b,,\"x,  y\",1"]);
+    assert_eq!(csv[5..7], ["2", "name,shards,documents,bytes,indexes"]);
+    assert!(csv[7].starts_with("c,1"), "{csv:?}");
+    for form in ["table", "csv"] {
+        let failed = run(&["-o", form], "use nowhere\n");
+        assert_eq!((failed.code, failed.out.as_str()), (3, ""), "{form}");
+        let empty = run(&["-o", form], "create c\nuse c\nreadall\ndelete c --yes\nlist\n");
+        assert_eq!((empty.code, empty.out.lines().count()), (0, 3), "{form}: {}", empty.out);
+    }
+}

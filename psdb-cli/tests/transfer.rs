@@ -139,3 +139,85 @@ fn an_import_streams_from_a_pipe() {
     let ran = import.end();
     assert_eq!((ran.code, ran.objects()[0]["imported"].as_u64()), (0, Some(2_000)), "{}", ran.err);
 }
+
+#[test]
+fn a_json_array_goes_out_and_in() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (array, csv) = (directory.path().join("f.json"), directory.path().join("f.csv"));
+    let script = format!(
+        "create a\nuse a\nimport {films}\nexport {array}\nexport {csv}\n\
+         create b\nuse b\nimport {array}\ncount\ncreate c\nuse c\nimport {csv}\ncount\n",
+        films = films().path,
+        array = array.display(),
+        csv = csv.display(),
+    );
+    let ran = run(&["-o", "json"], script);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    let objects = ran.objects();
+    assert_eq!((&objects[8]["count"], &objects[12]["count"]), (&COUNT.into(), &COUNT.into()));
+    let text = std::fs::read_to_string(&array).expect("the array");
+    let parsed: Vec<serde_json::Value> = serde_json::from_str(&text).expect("a JSON array");
+    assert_eq!(parsed.len(), COUNT);
+    let head = std::fs::read_to_string(&csv).expect("the CSV");
+    assert!(head.starts_with("_id,"), "{}", &head[..80]);
+}
+
+#[test]
+fn every_form_keeps_values_and_their_types() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let documents = r#"{"_id": "a", "n": 18446744073709551615, "f": -1.5e-7, "t": true, "z": null}
+{"_id": "b", "n": "7", "e": "", "q": "say \"hi\",\nbye", "l": [1, {"x": "y"}], "o": {}}
+{"_id": "c", "u": "caf\u00e9 \ud83d\ude00", "s": "  x  "}
+"#;
+    let source = directory.path().join("in.ndjson");
+    std::fs::write(&source, documents).expect("a file");
+    let mut expected: Option<Vec<String>> = None;
+    for form in ["ndjson", "json", "csv"] {
+        let file = directory.path().join(format!("out.{form}"));
+        let script = format!(
+            "create a\nuse a\nimport {}\nexport {file}\ncreate b\nuse b\nimport {file}\nreadall\n",
+            source.display(),
+            file = file.display()
+        );
+        let ran = run(&["-o", "json"], script);
+        assert_eq!(ran.code, 0, "{form}: {}", ran.out);
+        let objects = ran.objects();
+        let all = objects[7]["documents"].as_array().expect("documents");
+        // CSV has its columns in one order for all, so the order of fields is not compared.
+        let sorted = |document: &serde_json::Value| {
+            let fields = document.as_object().expect("an object").iter();
+            let mut fields: Vec<_> = fields
+                .filter(|(name, _)| !name.ends_with("_at"))
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            fields.sort_unstable();
+            fields.join(" ")
+        };
+        let found: Vec<String> = all.iter().map(sorted).collect();
+        assert_eq!(found.len(), 3, "{form}");
+        assert_eq!(&found, expected.get_or_insert_with(|| found.clone()), "{form}");
+    }
+    let first = &expected.expect("three forms")[0];
+    assert_eq!(first, "_id=\"a\" _version=1 f=-1.5e-7 n=18446744073709551615 t=true z=null");
+}
+
+#[test]
+fn what_is_wrong_in_an_array_or_in_csv_is_told_with_its_line() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (name, text, lines) in [
+        ("a.json", "[{\"a\": 1},\n7,\n{\"a\": 2}\n, {\"n\": 1e400}]", &[2, 4][..]),
+        ("b.json", "[{\"a\": 1}, {\"a\": 2},\n", &[2]),
+        ("c.csv", "a,b\n1,2\n3\n4,5\n1e400,1\n", &[3, 5]),
+    ] {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        let script = format!("create c\nuse c\nimport {}\ncount\n", path.display());
+        let ran = run(&["-o", "json", "--keep-going"], script);
+        let objects = ran.objects();
+        assert_eq!((ran.code, &objects[2]["imported"]), (2, &2.into()), "{name}: {}", ran.out);
+        let failures = objects[2]["failures"].as_array().expect("failures");
+        let told: Vec<u64> = failures.iter().filter_map(|f| f["line"].as_u64()).collect();
+        assert_eq!(told, lines, "{name}: {}", ran.out);
+        assert_eq!(objects[3]["count"], 2, "{name}");
+    }
+}
