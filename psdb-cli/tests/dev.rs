@@ -70,10 +70,14 @@ fn workers_and_masters_die_and_come_back_and_nothing_is_lost() {
 
     // All of them at once, like a power cut of the whole room.
     let nodes = ["master-1", "master-2", "master-3", "worker-1", "worker-2", "worker-3"];
-    nodes.iter().for_each(|node| drop(shell.done(&format!("kill {node}"))));
+    for node in nodes {
+        shell.done(&format!("kill {node}"));
+    }
     let dark = shell.done("status");
     assert_eq!(dark["status"]["healthy"], false, "{dark}");
-    nodes.iter().for_each(|node| drop(shell.done(&format!("restart {node}"))));
+    for node in nodes {
+        shell.done(&format!("restart {node}"));
+    }
     wait_for(&mut shell, "a cluster after the power cut", |status| status["healthy"] == true);
     assert_eq!(shell.done("count")["count"], 3 * COUNT);
     assert_eq!(shell.end().code, 0);
