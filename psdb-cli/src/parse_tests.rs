@@ -264,3 +264,53 @@ fn the_first_word_names_a_command_that_does_not_parse() {
     assert_eq!(first_word("  create [ "), "create");
     assert_eq!(first_word(""), "");
 }
+
+#[test]
+fn no_line_makes_the_parser_panic() {
+    // Every sequence of up to three of these, and of four after two commands of many parts, as a
+    // line and as arguments: brackets and quotes that do not close, options in the wrong place,
+    // characters of several bytes, controls.
+    const PARTS: [&str; 22] = [
+        "create",
+        "query",
+        "update",
+        "import",
+        "partition",
+        "drop",
+        "x",
+        "'",
+        "\"",
+        "[",
+        "{",
+        "[\"a\"]",
+        "{}",
+        "if_version=",
+        "shards=99999999999",
+        "sort",
+        "limit",
+        "-1",
+        "é\u{1f600}",
+        "\0",
+        "|",
+        " ",
+    ];
+    let mut lines: Vec<Vec<&str>> = vec![Vec::new()];
+    for length in 1..=4 {
+        let mut longer = Vec::new();
+        for line in &lines {
+            if length == 4 && !matches!(line[0], "query" | "update") {
+                continue;
+            }
+            for part in PARTS {
+                let line: Vec<&str> = line.iter().copied().chain([part]).collect();
+                for text in [line.join(" "), line.concat()] {
+                    let _parsed_or_refused = super::line(&text);
+                }
+                let _parsed_or_refused = from_arguments(&line);
+                longer.push(line);
+            }
+        }
+        lines = longer;
+    }
+    assert_eq!(lines.len(), 2 * PARTS.len().pow(3));
+}
