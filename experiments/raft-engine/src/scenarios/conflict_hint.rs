@@ -17,8 +17,9 @@
 //! `handle_update_match_index` finds entry 5 on "two" nodes and commits it.
 //!
 //! **Against** figure 2 of the paper (`matchIndex` is the highest entry *known to be* replicated on
-//! a server) and section 5.3 (committed once a majority has stored it). It is none of the 23 repairs
-//! that openraft lists; its refusals carry no hint, and its leader finds the match by bisection.
+//! a server) and section 5.3 (committed once a majority has stored it). None of the 23 repairs that
+//! openraft lists names it. openraft's refusals carry no hint; its leader searches for the match
+//! between what surely matches and what surely does not (`progress/entry/mod.rs`).
 
 use std::sync::Arc;
 

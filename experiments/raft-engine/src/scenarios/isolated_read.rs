@@ -45,6 +45,7 @@ impl Scenario for IsolatedRead {
         wires.cut(Cut::Node(1));
         let newer = |status: &Status| status.leads && status.term > old.term;
         let new = tokio::select! {
+            biased;
             led = two.until("node 2 leads", newer) => led.map(|_| &two),
             led = three.until("node 3 leads", newer) => led.map(|_| &three),
         }?;

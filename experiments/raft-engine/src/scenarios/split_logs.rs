@@ -24,7 +24,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::Scenario;
-use crate::raft::{Ballot, Disk, Elections, Engine, Entry, at};
+use crate::raft::{Ballot, Disk, Elections, Engine, Entry, Status, at};
 use crate::wires::Wires;
 
 /// How many terms without a leader count as never.
@@ -55,13 +55,21 @@ impl Scenario for SplitLogs {
         let vote = if two.vote(ballot).await? { "granted" } else { "refused" };
 
         one.stand().await?;
-        let last_term = ballot.term + TERMS;
-        let end = tokio::select! {
-            met = one.until("a leader, or ten terms", |s| s.leads || s.term > last_term) => {
-                if met?.leads { "node 1 leads".to_owned() } else { format!("no leader in {TERMS} terms") }
-            }
-            met = two.until("node 2 leads", |s| s.leads) => met.map(|_| "node 2 leads".to_owned())?,
-        };
+        let end = end(&one, &two, ballot.term + TERMS).await?;
         Ok(format!("vote {vote}, {end}"))
     }
+}
+
+/// Lets both nodes run until one leads or `last_term` has passed.
+async fn end<E: Engine>(one: &E, two: &E, last_term: u64) -> Result<String> {
+    let ended = |status: &Status| status.leads || status.term > last_term;
+    let leader = tokio::select! {
+        biased;
+        met = one.until("node 1 leads, or ten terms pass", ended) => met?.leads.then_some(1),
+        met = two.until("node 2 leads", |status| status.leads) => met?.leads.then_some(2),
+    };
+    Ok(match leader {
+        Some(id) => format!("node {id} leads"),
+        None => format!("no leader in {TERMS} terms"),
+    })
 }
