@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::engine::Raft;
 use super::log_store::LogStore;
-use super::proposer::{ProposeError, group_name};
+use super::proposer::{Gate, ProposeError, group_name};
 use crate::env::{Env, Task};
 use crate::types::{Error, GroupId, NodeId, Outcome};
 
@@ -46,9 +46,11 @@ impl Barrier {
         raft: Raft,
         (log, recovered): (LogStore, Option<u64>),
         round_limit: Duration,
+        gate: Gate,
     ) -> Barrier {
         let (queue, reads) = mpsc::unbounded_channel();
-        let rounds = Rounds { env: env.clone(), group, raft, log, recovered, reads, round_limit };
+        let rounds =
+            Rounds { env: env.clone(), group, raft, log, recovered, reads, round_limit, gate };
         let task = env.spawn(rounds.run());
         Barrier { queue, env: env.clone(), group, _task: task }
     }
@@ -85,11 +87,13 @@ struct Rounds {
     recovered: Option<u64>,
     reads: mpsc::UnboundedReceiver<Released>,
     round_limit: Duration,
+    gate: Gate,
 }
 
 impl Rounds {
     async fn run(mut self) {
         while let Some(first) = self.reads.recv().await {
+            let _open = self.gate.clone().read_owned().await;
             let mut waiting = vec![first];
             while let Ok(next) = self.reads.try_recv() {
                 waiting.push(next);
