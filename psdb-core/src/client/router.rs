@@ -93,6 +93,22 @@ impl Router {
         request: &MasterRequest,
         deadline: Instant,
     ) -> Result<MasterResponse> {
+        let answer = self.call_masters(request, deadline).await?;
+        if self.cache.is_without_map() {
+            // The map also tells the workers, who know the masters of later days. Whoever needs
+            // the map itself asks again.
+            if let Err(error) = self.fetch_map(deadline).await {
+                tracing::debug!(%error, "no map came with the first answer");
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn call_masters(
+        &self,
+        request: &MasterRequest,
+        deadline: Instant,
+    ) -> Result<MasterResponse> {
         let (group, left) = (GroupId::METADATA, self.left(deadline));
         let (what, service) = ("the masters", Service::Master);
         let mut candidates = self.masters.lock().clone();
@@ -162,7 +178,7 @@ impl Router {
     }
 
     async fn fetch_map(&self, deadline: Instant) -> Result<()> {
-        match self.ask_masters(&MasterRequest::GetMap, deadline).await? {
+        match self.call_masters(&MasterRequest::GetMap, deadline).await? {
             MasterResponse::Map(map, masters) => {
                 self.cache.put_map(map);
                 if !masters.is_empty() {

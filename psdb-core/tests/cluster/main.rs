@@ -7,11 +7,13 @@
 mod failover;
 mod health;
 mod lifecycle;
+mod masters;
 mod partitions;
 mod placement;
 mod retries;
 mod snapshots;
 mod stale_reads;
+mod workers;
 mod writers;
 
 use std::future::Future;
