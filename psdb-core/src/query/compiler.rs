@@ -239,8 +239,7 @@ impl Compiler<'_> {
         let defaults = defaults.map(|node| self.node(node)).collect::<Result<_>>()?;
         self.scopes.iter_mut().for_each(|scope| scope.captured = true);
         let names: Vec<String> = parameters.iter().map(|p| p.name.clone()).collect();
-        let outer = self.scopes.iter().map(|scope| format!(".<locals>.{}", scope.label));
-        let name = format!("<lambda>{}.<locals>.<lambda>", outer.collect::<String>());
+        let name = self.qualified_name();
         self.scopes.push(Scope { label: "<lambda>", names, captured: false });
         let body = self.node(body)?;
         let scope = self.scopes.pop().unwrap_or_default();
@@ -253,6 +252,18 @@ impl Compiler<'_> {
             body,
             captured,
         })))
+    }
+
+    /// What Python calls a lambda made here.
+    fn qualified_name(&self) -> String {
+        let mut name = "<lambda>".to_owned();
+        let mut outer = "<lambda>";
+        for label in self.scopes.iter().map(|scope| scope.label).chain(["<lambda>"]) {
+            name.push_str(if outer == "<lambda>" { ".<locals>." } else { "." });
+            name.push_str(label);
+            outer = label;
+        }
+        name
     }
 
     fn call(&mut self, function: &Node, given: &[ast::Argument], column: u32) -> Result<Code> {

@@ -31,6 +31,8 @@ mod planner;
 mod predicate;
 mod printer;
 mod program;
+#[cfg(test)]
+mod python_tests;
 mod raised;
 #[cfg(test)]
 mod script_tests;

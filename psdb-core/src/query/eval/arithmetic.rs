@@ -216,13 +216,18 @@ impl<'a> Context<'a> {
     ) -> Eval<Object<'a>> {
         let (Object::Set(left), Object::Set(right)) = (a, b) else { return Ok(a.clone()) };
         let mut set = Dict::default();
+        if operator == Binary::BitAnd {
+            // Of equal elements those of the right side stay, unless it is the longer one.
+            let (from, other) = if right.len() > left.len() { (left, b) } else { (right, a) };
+            for key in from.keys() {
+                if set_contains(other, key, self.meter)? {
+                    set.add(key.clone(), self.meter)?;
+                }
+            }
+            return Ok(Object::Set(Rc::new(set)));
+        }
         for key in left.keys() {
-            let kept = match operator {
-                Binary::BitOr => true,
-                Binary::BitAnd => set_contains(b, key, self.meter)?,
-                _ => !set_contains(b, key, self.meter)?,
-            };
-            if kept {
+            if operator == Binary::BitOr || !set_contains(b, key, self.meter)? {
                 set.add(key.clone(), self.meter)?;
             }
         }

@@ -48,13 +48,14 @@ impl<'a> Context<'a> {
                 let Object::Str(text) = &argument else {
                     return Err(type_error("fromisoformat: argument must be str"));
                 };
-                match DateTime::parse(text) {
-                    Some(time) => Ok(Object::DateTime(time.into())),
-                    None => {
-                        let mut message = "Invalid isoformat string: ".to_owned();
-                        quoted(text, &mut message);
-                        Err(value_error(message))
-                    }
+                let Some(time) = DateTime::parse(text) else {
+                    let mut message = "Invalid isoformat string: ".to_owned();
+                    quoted(text, &mut message);
+                    return Err(value_error(message));
+                };
+                match time.out_of_range() {
+                    None => Ok(Object::DateTime(time.into())),
+                    Some(message) => Err(value_error(message)),
                 }
             }
         }
@@ -77,10 +78,11 @@ impl<'a> Context<'a> {
     }
 
     fn sum(&mut self, given: Given<'a>) -> Eval<Object<'a>> {
-        let [source, start] = given.named("sum", ["", "start"], 0)?;
-        let Some(source) = source else {
+        if given.by_position.is_empty() {
             return Err(type_error("sum() takes at least 1 positional argument (0 given)"));
-        };
+        }
+        let [source, start] = given.named("sum", ["", "start"], 0)?;
+        let source = source.unwrap_or(Object::None);
         let items = if let Object::Set(_) = &source {
             let items = self.collect_unordered(&source)?;
             let exact = items.iter().all(|item| Integer::of(item).is_some());

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use num_bigint::BigInt;
 
-use super::arguments::{Given, index_of};
+use super::arguments::{Given, argument_kind, index_of};
 use super::{Context, number};
 use crate::query::limits::INTEGER_BITS;
 use crate::query::object::integer::{Integer, from_big, too_large};
@@ -55,8 +55,14 @@ impl<'a> Context<'a> {
             Type::Zip => self.zip(given),
             Type::Enumerate => {
                 let [source, start] = given.named("enumerate", ["iterable", "start"], 1)?;
-                let start = start.unwrap_or(Object::Int(0));
-                index_of(&start)?;
+                let start = match start {
+                    Some(Object::Bool(start)) => Object::Int(i128::from(start)),
+                    Some(start) => {
+                        index_of(&start)?;
+                        start
+                    }
+                    None => Object::Int(0),
+                };
                 let source = self.iter(&source.unwrap_or(Object::None))?;
                 Ok(Object::iterator(Iter::Enumerate(source, start)))
             }
@@ -69,8 +75,22 @@ impl<'a> Context<'a> {
     }
 
     fn str(&mut self, given: Given<'a>) -> Eval<Object<'a>> {
-        let [value] = given.named("str", ["object"], 0)?;
+        let names = ["object", "encoding", "errors"];
+        let [value, encoding, errors] = given.named("str", names, 0)?;
+        for (name, argument) in [("encoding", &encoding), ("errors", &errors)] {
+            if let Some(other) = argument.as_ref().filter(|a| !matches!(a, Object::Str(_))) {
+                let kind = argument_kind(other);
+                let message = format!("str() argument '{name}' must be str, not {kind}");
+                return Err(type_error(message));
+            }
+        }
+        let decodes = encoding.is_some() || errors.is_some();
         match value {
+            Some(Object::Str(_)) if decodes => Err(type_error("decoding str is not supported")),
+            Some(value) if decodes => Err(type_error(format!(
+                "decoding to str: need a bytes-like object, {} found",
+                value.type_name()
+            ))),
             Some(value) => Ok(Object::Str(repr::str(&value, self.meter)?)),
             None => Ok(Object::str("")),
         }
@@ -219,7 +239,7 @@ impl<'a> Context<'a> {
         let mut strict = false;
         for (name, value) in &given.by_name {
             if *name != "strict" {
-                let message = format!("zip() got an unexpected keyword argument '{name}'");
+                let message = format!("'{name}' is an invalid keyword argument for zip()");
                 return Err(type_error(message));
             }
             strict = value.truthy();

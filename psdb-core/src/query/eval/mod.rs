@@ -226,6 +226,9 @@ impl<'a> Context<'a> {
     /// Whether `value` equals one of `constants`.
     fn among(&mut self, value: &Object<'a>, constants: &'a [Code], set: bool) -> Eval<bool> {
         if set {
+            if let Object::Set(_) = value {
+                return Ok(false);
+            }
             hash::hash(value, self.meter)?;
         }
         for constant in constants {

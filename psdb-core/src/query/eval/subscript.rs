@@ -19,6 +19,7 @@ const UNSUPPORTED: [&str; 8] =
 pub(super) struct Sliced {
     pub(super) start: i128,
     pub(super) step: i128,
+    pub(super) stop: i128,
     pub(super) count: usize,
 }
 
@@ -136,8 +137,8 @@ impl<'a> Context<'a> {
             Object::Range(range) => {
                 let sliced = sliced(range.len(), &bounds)?;
                 let start = range.start + sliced.start * range.step;
-                let step = sliced.step * range.step;
-                let stop = start + step * sliced.count as i128;
+                let step = sliced.step.saturating_mul(range.step);
+                let stop = range.start + sliced.stop * range.step;
                 Ok(Object::Range(Range { start, stop, step }.into()))
             }
             Object::Dict(_) | Object::Fields(_) => Err(type_error("unhashable type: 'slice'")),
@@ -184,8 +185,9 @@ impl<'a> Context<'a> {
                 Ok(false)
             }
             _ if set_like(container) => {
+                // A set has no hash, but Python asks as if it were frozen; no set holds such.
                 if let (Object::Set(_), Object::Set(_)) = (container, element) {
-                    return Err(refused("a set inside a set is not supported"));
+                    return Ok(false);
                 }
                 set_contains(container, element, self.meter)
             }
@@ -288,5 +290,5 @@ pub(super) fn sliced(len: i128, bounds: &[Option<Object<'_>>; 3]) -> Eval<Sliced
     let start = index(&bounds[0])?.map_or(start, place);
     let stop = index(&bounds[1])?.map_or(stop, place);
     let count = Range { start, stop, step }.len();
-    Ok(Sliced { start, step, count: count as usize })
+    Ok(Sliced { start, step, stop, count: count as usize })
 }

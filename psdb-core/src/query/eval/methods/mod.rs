@@ -12,9 +12,9 @@ mod strings;
 use super::Context;
 use super::arguments::{Given, index_of};
 use crate::query::ast::Binary;
-use crate::query::object::compare::{equal, subset};
+use crate::query::object::compare::{equal, set_contains, subset};
 use crate::query::object::integer::Integer;
-use crate::query::object::{Method, Object, Shows, View};
+use crate::query::object::{Dict, Method, Object, Shows, View};
 use crate::query::raised::{Eval, type_error, value_error};
 
 impl<'a> Context<'a> {
@@ -77,10 +77,18 @@ impl<'a> Context<'a> {
         let name = sequence.type_name();
         if let Object::Range(range) = sequence {
             let wanted = given.one("range.index")?;
-            let position = Integer::of(&wanted).and_then(|value| range.position(value.clamped()));
+            let position = Integer::of(&wanted).map(|value| range.position(value.clamped()));
             return match position {
-                Some(position) => Ok(Object::Int(position)),
+                Some(Some(position)) => Ok(Object::Int(position)),
                 None => {
+                    for (at, item) in self.collect(sequence)?.iter().enumerate() {
+                        if equal(item, &wanted, self.meter)? {
+                            return Ok(Object::Int(at as i128));
+                        }
+                    }
+                    Err(value_error("sequence.index(x): x not in sequence"))
+                }
+                Some(None) => {
                     let wanted = crate::query::object::repr::repr(&wanted, self.meter)?;
                     Err(value_error(format!("{wanted} is not in range")))
                 }
@@ -115,6 +123,17 @@ impl<'a> Context<'a> {
         Err(value_error(format!("{wanted} is not in list")))
     }
 
+    /// The elements of `other` that are in `set`.
+    fn common(&mut self, set: &Object<'a>, other: &Object<'a>) -> Eval<Object<'a>> {
+        let mut common = Dict::default();
+        for item in self.collect_unordered(other)? {
+            if set_contains(set, &item, self.meter)? {
+                common.add(item, self.meter)?;
+            }
+        }
+        Ok(Object::Set(common.into()))
+    }
+
     fn set_method(
         &mut self,
         set: &Object<'a>,
@@ -146,6 +165,10 @@ impl<'a> Context<'a> {
         }
         let mut result = set.clone();
         for other in &given.by_position {
+            if method == Method::Intersection && !matches!(other, Object::Set(_)) {
+                result = self.common(&result, other)?;
+                continue;
+            }
             let other = self.to_set(other)?;
             result = self.combine(operator, &result, &other)?;
         }
