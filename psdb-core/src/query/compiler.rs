@@ -373,7 +373,9 @@ fn bound_names(target: &ast::Target, names: &mut Vec<String>) {
             }
         }
         ast::Target::Many(targets) => {
-            targets.iter().for_each(|target| bound_names(target, names));
+            for target in targets {
+                bound_names(target, names);
+            }
         }
     }
 }

@@ -10,6 +10,7 @@
 //! Left out: the basic format (`20240229`), weeks, arithmetic, clocks.
 
 use std::cmp::Ordering;
+use std::fmt::Write as _;
 
 /// A point in time on a calendar, with or without an offset from UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,14 +180,14 @@ impl DateTime {
             self.year, self.month, self.day, self.hour, self.minute, self.second
         );
         if self.microsecond != 0 {
-            text.push_str(&format!(".{:06}", self.microsecond));
+            let _ = write!(text, ".{:06}", self.microsecond);
         }
         if let Some(offset) = self.offset {
             let sign = if offset < 0 { '-' } else { '+' };
             let east = offset.abs();
-            text.push_str(&format!("{sign}{:02}:{:02}", east / 3_600, east / 60 % 60));
+            let _ = write!(text, "{sign}{:02}:{:02}", east / 3_600, east / 60 % 60);
             if east % 60 != 0 {
-                text.push_str(&format!(":{:02}", east % 60));
+                let _ = write!(text, ":{:02}", east % 60);
             }
         }
         text

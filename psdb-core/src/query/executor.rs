@@ -200,7 +200,7 @@ impl<S: Source> Execution<S> {
                 self.state = State::Ready(ready);
                 (documents, finished)
             }
-            State::Scan(after) => self.scan(after, max_documents, max_bytes)?,
+            State::Scan(after) => self.scan(after.as_ref(), max_documents, max_bytes)?,
             State::Fresh => unreachable!("a query begins before its first page"),
         };
         Ok(Results { documents, finished, skipped: self.skipped.clone() })
@@ -238,14 +238,14 @@ impl<S: Source> Execution<S> {
     #[allow(clippy::type_complexity)]
     fn scan(
         &mut self,
-        after: Option<DocumentId>,
+        after: Option<&DocumentId>,
         max_documents: usize,
         max_bytes: usize,
     ) -> Result<(Vec<(Option<Value>, EncodedDocument)>, bool)> {
         let mut documents = Vec::new();
         let mut bytes = 0;
-        let mut last = after.clone();
-        for document in self.source.documents(after.as_ref()) {
+        let mut last = after.cloned();
+        for document in self.source.documents(after) {
             let full = documents.len() >= max_documents || bytes >= max_bytes;
             if self.left == 0 || full {
                 let finished = self.left == 0;

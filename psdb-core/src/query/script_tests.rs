@@ -1,5 +1,7 @@
 //! Golden scripts of the language's parts that are pure: words, refusals, printing, plans.
 
+use std::fmt::Write as _;
+
 use super::lexer::tokens;
 use super::plan::Plan;
 use super::planner::plan;
@@ -100,7 +102,7 @@ fn plans_use_indexes() {
                 }
                 other => other.to_string(),
             };
-            output.push_str(&format!("{plan}\n"));
+            let _ = writeln!(output, "{plan}");
         }
         output
     });

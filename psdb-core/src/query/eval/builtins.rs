@@ -30,8 +30,8 @@ impl<'a> Context<'a> {
             Builtin::Min | Builtin::Max => self.extreme(builtin, given),
             Builtin::Sorted => self.sorted(given),
             Builtin::Sum => self.sum(given),
-            Builtin::Any => self.quantify(given.one("any")?, true),
-            Builtin::All => self.quantify(given.one("all")?, false),
+            Builtin::Any => self.quantify(&given.one("any")?, true),
+            Builtin::All => self.quantify(&given.one("all")?, false),
             Builtin::Abs => absolute(&given.one("abs")?),
             Builtin::Round => round(given),
             Builtin::IsInstance => {
@@ -62,13 +62,13 @@ impl<'a> Context<'a> {
     }
 
     /// `any` looks for truth, `all` for its absence.
-    fn quantify(&mut self, source: Object<'a>, wanted: bool) -> Eval<Object<'a>> {
+    fn quantify(&mut self, source: &Object<'a>, wanted: bool) -> Eval<Object<'a>> {
         if let Object::Set(_) = source {
-            let items = self.collect_unordered(&source)?;
+            let items = self.collect_unordered(source)?;
             let found = items.iter().any(|item| item.truthy() == wanted);
             return Ok(Object::Bool(found == wanted));
         }
-        let iterator = self.iter(&source)?;
+        let iterator = self.iterator(source)?;
         while let Some(item) = self.next(&iterator)? {
             if item.truthy() == wanted {
                 return Ok(Object::Bool(wanted));
@@ -93,7 +93,7 @@ impl<'a> Context<'a> {
         } else {
             source
         };
-        let iterator = self.iter(&items)?;
+        let iterator = self.iterator(&items)?;
         if let Some(Object::Str(_)) = start {
             return Err(type_error("sum() can't sum strings [use ''.join(seq) instead]"));
         }
@@ -135,7 +135,7 @@ fn absolute<'a>(value: &Object<'a>) -> Eval<Object<'a>> {
     }
 }
 
-fn round<'a>(given: Given<'a>) -> Eval<Object<'a>> {
+fn round(given: Given<'_>) -> Eval<Object<'_>> {
     let [value, digits] = given.named("round", ["number", "ndigits"], 1)?;
     let value = value.unwrap_or(Object::None);
     let digits = digits.filter(|digits| !matches!(digits, Object::None));

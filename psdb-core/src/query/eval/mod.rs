@@ -138,7 +138,7 @@ impl<'a> Context<'a> {
             }
             Code::Unary(operator, operand) => {
                 let operand = self.eval(operand, env)?;
-                self.unary(*operator, &operand)
+                arithmetic::unary(*operator, &operand)
             }
             Code::Binary(operator, left, right) => {
                 let left = self.eval(left, env)?;

@@ -136,7 +136,7 @@ impl<'a> Context<'a> {
 
     /// Sorts by binary insertion and merging, asking only whether one is less than another, as
     /// Python does; the first exception ends it.
-    fn sort(&mut self, ranked: &mut Vec<(Object<'a>, Object<'a>)>) -> Eval<()> {
+    fn sort(&mut self, ranked: &mut [(Object<'a>, Object<'a>)]) -> Eval<()> {
         let len = ranked.len() as u64;
         self.meter.charge(len * u64::from(len.max(1).ilog2() + 1))?;
         let mut failed: Option<EvalError> = None;

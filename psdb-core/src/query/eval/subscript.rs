@@ -70,7 +70,7 @@ impl<'a> Context<'a> {
                 }
                 return Err(type_error(format!("type '{}' is not subscriptable", kind.name())));
             }
-            Object::Match(_) => return self.group(target, index),
+            Object::Match(_) => return super::regex::group(target, index),
             _ => {
                 let name = target.type_name();
                 return Err(type_error(format!("'{name}' object is not subscriptable")));
@@ -83,12 +83,8 @@ impl<'a> Context<'a> {
                 _ => format!("{name} indices must be integers or slices, not {found}"),
             }));
         };
-        if let Integer::Big(_) = integer {
-            let message = "cannot fit 'int' into an index-sized integer";
-            return Err(raised("IndexError", message));
-        }
         let index = integer.clamped();
-        if i64::try_from(index).is_err() {
+        if i64::try_from(index).is_err() && name != "range" {
             let message = "cannot fit 'int' into an index-sized integer";
             return Err(raised("IndexError", message));
         }
@@ -96,7 +92,7 @@ impl<'a> Context<'a> {
         if let Object::Str(text) = target {
             self.meter.charge(text.len() as u64 / 64)?;
         }
-        let at = if index < 0 { index + len } else { index };
+        let at = if index < 0 { index.saturating_add(len) } else { index };
         let found = (0..len).contains(&at).then(|| item_at(target, at)).flatten();
         found.ok_or_else(|| {
             let name = if name == "range" { "range object" } else { name };
@@ -192,7 +188,7 @@ impl<'a> Context<'a> {
                 set_contains(container, element, self.meter)
             }
             _ => {
-                let Ok(iterator) = self.iter(container) else {
+                let Ok(iterator) = self.iterator(container) else {
                     let name = container.type_name();
                     return Err(type_error(format!("argument of type '{name}' is not iterable")));
                 };

@@ -21,6 +21,7 @@ use crate::types::compare_int_float;
 
 /// Compares two numbers; `None` when one of the objects is none. NaN compares as nothing.
 #[inline]
+#[allow(clippy::option_option)] // no numbers, and numbers without an order, are two things
 pub(in crate::query) fn numbers<'a>(a: &Object<'a>, b: &Object<'a>) -> Option<Option<Ordering>> {
     match (a, b) {
         (Object::Int(a), Object::Int(b)) => Some(Some(a.cmp(b))),
@@ -160,7 +161,7 @@ pub(in crate::query) fn lookup<'a>(
 }
 
 /// Whether an object compares as a set: sets, and views of keys and items.
-pub(in crate::query) fn set_like<'a>(object: &Object<'a>) -> bool {
+pub(in crate::query) fn set_like(object: &Object<'_>) -> bool {
     match object {
         Object::Set(_) => true,
         Object::View(view) => view.shows != Shows::Values,

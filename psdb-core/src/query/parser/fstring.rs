@@ -2,7 +2,7 @@
 //!
 //! Left out: cutting them into pieces (`lexer`).
 
-use super::Parser;
+use super::{Parser, node};
 use crate::query::ast::{Kind, Literal, Node, Part};
 use crate::query::lexer::invalid;
 use crate::query::token::{Piece, TokenKind};
@@ -31,7 +31,7 @@ impl Parser<'_> {
             };
             return Ok(Node::new(Kind::Constant(Literal::Str(text)), column));
         }
-        self.node(Kind::FString(parts), column)
+        node(Kind::FString(parts), column)
     }
 
     fn parts(&self, pieces: &[Piece], parts: &mut Vec<Part>) -> Result<()> {
@@ -71,7 +71,7 @@ impl Parser<'_> {
         if items.is_empty() {
             return Err(invalid("an expression was expected", column, None));
         }
-        self.node(Kind::Tuple(items), column)
+        node(Kind::Tuple(items), column)
     }
 }
 

@@ -129,8 +129,8 @@ fn digits(value: f64, kind: char, spec: &Spec) -> Parts {
     };
     let text = if upper { text.to_uppercase() } else { text };
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    parts.whole = text[..end].to_owned();
-    parts.rest = text[end..].to_owned();
+    parts.whole.push_str(&text[..end]);
+    parts.rest.push_str(&text[end..]);
     parts
 }
 

@@ -57,7 +57,7 @@ impl<'a> Context<'a> {
             }
             (Object::Match(_), _) => {
                 let [group] = given.up_to("group", 0)?;
-                self.group(receiver, &group.unwrap_or(Object::Int(0)))
+                super::regex::group(receiver, &group.unwrap_or(Object::Int(0)))
             }
             (Object::DateTime(time), _) => Ok(Object::str(time.isoformat())),
             _ => self.set_method(receiver, method, given),
@@ -149,8 +149,8 @@ impl<'a> Context<'a> {
             Method::SymmetricDifference => Binary::BitXor,
             _ => {
                 let other = given.one(&format!("{}.{name}", set.type_name()))?;
-                let set = self.to_set(set)?;
-                let other = self.to_set(&other)?;
+                let set = self.set_of(set)?;
+                let other = self.set_of(&other)?;
                 return Ok(Object::Bool(match method {
                     Method::IsSubset => subset(&set, &other, self.meter)?,
                     Method::IsSuperset => subset(&other, &set, self.meter)?,
@@ -160,7 +160,7 @@ impl<'a> Context<'a> {
         };
         if method == Method::SymmetricDifference {
             let other = given.one("set.symmetric_difference")?;
-            let other = self.to_set(&other)?;
+            let other = self.set_of(&other)?;
             return self.combine(operator, set, &other);
         }
         let mut result = set.clone();
@@ -169,7 +169,7 @@ impl<'a> Context<'a> {
                 result = self.common(&result, other)?;
                 continue;
             }
-            let other = self.to_set(other)?;
+            let other = self.set_of(other)?;
             result = self.combine(operator, &result, &other)?;
         }
         Ok(result)

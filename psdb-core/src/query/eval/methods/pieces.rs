@@ -166,45 +166,6 @@ impl<'a> Context<'a> {
         Ok(Object::str(text.replacen(&*from, &to, limit)))
     }
 
-    /// `find`, `rfind`, `index` and `count`.
-    pub(super) fn search(
-        &mut self,
-        text: &Text<'a>,
-        method: Method,
-        given: Given<'a>,
-    ) -> Eval<Object<'a>> {
-        let name = method.name();
-        given.no_names(&format!("str.{name}"))?;
-        one_to_three(name, given.by_position.len())?;
-        let [part, start, stop] = given.up_to(name, 1)?;
-        let range = within(text, start, stop)?;
-        let part = match part {
-            Some(Object::Str(part)) => part,
-            other => {
-                let kind = other.map_or("NoneType", |other| other.type_name());
-                return Err(type_error(format!("must be str, not {kind}")));
-            }
-        };
-        let first = range.as_ref().map_or(0, |range| range.start);
-        let inside = range.map(|range| &text[range]);
-        if method == Method::Count {
-            let count = inside.map_or(0, |inside| match part.is_empty() {
-                true => inside.chars().count() + 1,
-                false => inside.matches(&*part).count(),
-            });
-            return Ok(Object::Int(count as i128));
-        }
-        let found = inside.and_then(|inside| match method {
-            Method::RFind => inside.rfind(&*part),
-            _ => inside.find(&*part),
-        });
-        match found {
-            Some(at) => Ok(Object::Int(text[..first + at].chars().count() as i128)),
-            None if method == Method::Index => Err(value_error("substring not found")),
-            None => Ok(Object::Int(-1)),
-        }
-    }
-
     pub(super) fn partition(
         &mut self,
         text: &Text<'a>,
@@ -224,6 +185,43 @@ impl<'a> Context<'a> {
             None => [text.clone(), empty(), empty()],
         };
         Ok(Object::tuple(parts.into_iter().map(Object::Str).collect()))
+    }
+}
+
+/// `find`, `rfind`, `index` and `count`.
+pub(super) fn search<'a>(text: &Text<'a>, method: Method, given: Given<'a>) -> Eval<Object<'a>> {
+    let name = method.name();
+    given.no_names(&format!("str.{name}"))?;
+    one_to_three(name, given.by_position.len())?;
+    let [part, start, stop] = given.up_to(name, 1)?;
+    let range = within(text, start, stop)?;
+    let part = match part {
+        Some(Object::Str(part)) => part,
+        other => {
+            let kind = other.map_or("NoneType", |other| other.type_name());
+            return Err(type_error(format!("must be str, not {kind}")));
+        }
+    };
+    let first = range.as_ref().map_or(0, |range| range.start);
+    let inside = range.map(|range| &text[range]);
+    if method == Method::Count {
+        let count = inside.map_or(0, |inside| {
+            if part.is_empty() {
+                inside.chars().count() + 1
+            } else {
+                inside.matches(&*part).count()
+            }
+        });
+        return Ok(Object::Int(count as i128));
+    }
+    let found = inside.and_then(|inside| match method {
+        Method::RFind => inside.rfind(&*part),
+        _ => inside.find(&*part),
+    });
+    match found {
+        Some(at) => Ok(Object::Int(text[..first + at].chars().count() as i128)),
+        None if method == Method::Index => Err(value_error("substring not found")),
+        None => Ok(Object::Int(-1)),
     }
 }
 

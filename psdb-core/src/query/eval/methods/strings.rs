@@ -24,7 +24,7 @@ impl<'a> Context<'a> {
             Method::Join => self.join(text, &given.one("str.join")?),
             Method::Replace => self.replace(text, given),
             Method::Find | Method::RFind | Method::Index | Method::Count => {
-                self.search(text, method, given)
+                super::pieces::search(text, method, given)
             }
             Method::ZFill => self.zfill(text, &given.one("str.zfill")?),
             Method::RemovePrefix | Method::RemoveSuffix => {
