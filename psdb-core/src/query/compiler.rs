@@ -224,7 +224,7 @@ impl Compiler<'_> {
 
     fn target(&self, target: &ast::Target) -> Target {
         match target {
-            ast::Target::Name(name, _) => {
+            ast::Target::Name(name) => {
                 let names = self.scopes.last().map_or(&[][..], |scope| &scope.names);
                 Target::Slot(names.iter().position(|other| other == name).unwrap_or(0))
             }
@@ -367,7 +367,7 @@ impl Compiler<'_> {
 
 fn bound_names(target: &ast::Target, names: &mut Vec<String>) {
     match target {
-        ast::Target::Name(name, _) => {
+        ast::Target::Name(name) => {
             if !names.contains(name) {
                 names.push(name.clone());
             }

@@ -21,6 +21,7 @@ mod compiler;
 mod datetime;
 mod eval;
 mod executor;
+pub mod expr;
 mod lexer;
 mod limits;
 mod meter;
@@ -31,6 +32,8 @@ mod planner;
 mod predicate;
 mod printer;
 mod program;
+#[cfg(test)]
+mod property_tests;
 #[cfg(test)]
 mod python_tests;
 mod raised;

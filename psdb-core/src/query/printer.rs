@@ -33,6 +33,13 @@ pub(super) fn print_lambda(parameter: &str, body: &Node) -> String {
     out
 }
 
+/// An expression alone.
+pub(super) fn print_expression(node: &Node) -> String {
+    let mut out = String::new();
+    print(node, 0, &mut out);
+    out
+}
+
 fn level_of(kind: &Kind) -> u8 {
     match kind {
         Kind::Lambda(..) => level::LAMBDA,
@@ -264,7 +271,7 @@ fn print_comprehension(parts: &Comprehension, out: &mut String) {
 
 fn print_targets(target: &Target, out: &mut String, inner: bool) {
     match target {
-        Target::Name(name, _) => out.push_str(name),
+        Target::Name(name) => out.push_str(name),
         Target::Many(targets) => {
             let brackets = inner || targets.is_empty();
             out.push_str(if brackets { "(" } else { "" });

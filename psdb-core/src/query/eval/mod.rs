@@ -113,7 +113,7 @@ impl<'a> Context<'a> {
     /// Evaluates what holds other code, one level deeper.
     fn nested(&mut self, code: &'a Code, env: &Env<'a>) -> Eval<Object<'a>> {
         if self.depth >= EVALUATION_DEPTH {
-            let message = format!("evaluation nests deeper than {EVALUATION_DEPTH} levels");
+            let message = format!("it nests more than {EVALUATION_DEPTH} levels deep");
             return Err(refused(message));
         }
         self.depth += 1;

@@ -224,7 +224,7 @@ impl Parser<'_> {
             }
             _ => {
                 let name = self.identifier("a name was expected after 'for'")?;
-                return Ok(Target::Name(name, column));
+                return Ok(Target::Name(name));
             }
         };
         self.advance();
@@ -235,7 +235,7 @@ impl Parser<'_> {
         self.expect(close)?;
         // `[x]` unpacks one element; `(x)` is x itself.
         match target {
-            Target::Name(..) if close == "]" => Ok(Target::Many(vec![target])),
+            Target::Name(_) if close == "]" => Ok(Target::Many(vec![target])),
             _ => Ok(target),
         }
     }

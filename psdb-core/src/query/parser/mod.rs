@@ -71,11 +71,17 @@ struct Parser<'t> {
 /// A node, unless the tree grew too high.
 fn node(kind: Kind, column: u32) -> Result<Node> {
     let node = Node::new(kind, column);
+    check_height(&node)?;
+    Ok(node)
+}
+
+/// Refuses a tree that is too high to be walked.
+pub(super) fn check_height(node: &Node) -> Result<()> {
     if node.height > HEIGHT {
         let message = format!("the lambda chains more than {HEIGHT} operators");
-        return Err(invalid(message, column, Some("group them with brackets")));
+        return Err(invalid(message, node.column, Some("group them with brackets")));
     }
-    Ok(node)
+    Ok(())
 }
 
 impl<'t> Parser<'t> {
