@@ -35,7 +35,7 @@ use std::rc::{Rc, Weak};
 use super::ast::Comparator;
 use super::limits::EVALUATION_DEPTH;
 use super::meter::Meter;
-use super::object::compare::{equal, ordered};
+use super::object::compare::{elements_equal, equal, ordered};
 use super::object::{Frame, Function, Object, Text, hash};
 use super::predicate::{Code, Lambda};
 use super::raised::{Eval, EvalError, raised, refused};
@@ -240,7 +240,7 @@ impl<'a> Context<'a> {
                 continue;
             }
             let constant = self.eval(constant, &None)?;
-            if equal(value, &constant, self.meter)? {
+            if elements_equal(value, &constant, self.meter)? {
                 return Ok(true);
             }
         }

@@ -5,7 +5,7 @@
 use num_traits::ToPrimitive;
 
 use super::{Context, Env};
-use crate::query::object::compare::{equal, lookup, set_contains, set_like};
+use crate::query::object::compare::{elements_equal, lookup, set_contains, set_like};
 use crate::query::object::integer::Integer;
 use crate::query::object::{Method, Object, Range, Text, Type, repr};
 use crate::query::predicate::Code;
@@ -174,7 +174,7 @@ impl<'a> Context<'a> {
             Object::List(items) | Object::Tuple(items) => {
                 for item in items.iter() {
                     self.meter.step()?;
-                    if equal(item, element, self.meter)? {
+                    if elements_equal(item, element, self.meter)? {
                         return Ok(true);
                     }
                 }
@@ -193,7 +193,7 @@ impl<'a> Context<'a> {
                     return Err(type_error(format!("argument of type '{name}' is not iterable")));
                 };
                 while let Some(item) = self.next(&iterator)? {
-                    if equal(&item, element, self.meter)? {
+                    if elements_equal(&item, element, self.meter)? {
                         return Ok(true);
                     }
                 }

@@ -12,7 +12,7 @@ mod strings;
 use super::Context;
 use super::arguments::{Given, index_of};
 use crate::query::ast::Binary;
-use crate::query::object::compare::{equal, set_contains, subset};
+use crate::query::object::compare::{elements_equal, set_contains, subset};
 use crate::query::object::integer::Integer;
 use crate::query::object::{Dict, Method, Object, Shows, View};
 use crate::query::raised::{Eval, type_error, value_error};
@@ -51,7 +51,7 @@ impl<'a> Context<'a> {
                 let mut count = 0;
                 for item in self.collect(receiver)? {
                     self.meter.step()?;
-                    count += i128::from(equal(&item, &wanted, self.meter)?);
+                    count += i128::from(elements_equal(&item, &wanted, self.meter)?);
                 }
                 Ok(Object::Int(count))
             }
@@ -82,7 +82,7 @@ impl<'a> Context<'a> {
                 Some(Some(position)) => Ok(Object::Int(position)),
                 None => {
                     for (at, item) in self.collect(sequence)?.iter().enumerate() {
-                        if equal(item, &wanted, self.meter)? {
+                        if elements_equal(item, &wanted, self.meter)? {
                             return Ok(Object::Int(at as i128));
                         }
                     }
@@ -112,7 +112,7 @@ impl<'a> Context<'a> {
         let (start, stop) = (bound(start, 0)?, bound(stop, items.len())?);
         for (at, item) in items.iter().enumerate().take(stop).skip(start) {
             self.meter.step()?;
-            if equal(item, &wanted, self.meter)? {
+            if elements_equal(item, &wanted, self.meter)? {
                 return Ok(Object::Int(at as i128));
             }
         }
