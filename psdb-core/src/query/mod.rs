@@ -22,6 +22,8 @@ mod datetime;
 mod eval;
 mod executor;
 pub mod expr;
+#[cfg(test)]
+mod language_tests;
 mod lexer;
 mod limits;
 mod meter;
