@@ -16,6 +16,7 @@
 //!
 //! Left out: merging shards (`client`).
 
+mod aggregate;
 mod ast;
 mod compiler;
 mod datetime;
@@ -45,6 +46,7 @@ mod source;
 mod token;
 
 pub use crate::types::PyError;
+pub use aggregate::{Aggregate, Grouping, Groups, Sum, group};
 pub use executor::{Counted, Execution, Results, Skipped, count};
 pub use meter::Meter;
 pub use program::Program;
