@@ -27,7 +27,7 @@ use crate::types::{
     validate_database_name, validate_field_path,
 };
 
-type Answer<T> = std::result::Result<T, ProposeError>;
+pub(super) type Answer<T> = std::result::Result<T, ProposeError>;
 
 impl Core {
     /// Answers one request to the masters.
@@ -76,6 +76,9 @@ impl Core {
             MasterRequest::ListWorkers => Ok(MasterResponse::Workers(self.workers(&metadata))),
             MasterRequest::ListMasters => Ok(MasterResponse::Masters(self.masters())),
             MasterRequest::ListShards => Ok(MasterResponse::Shards(self.shards(&metadata))),
+            MasterRequest::Lock(request) => {
+                Ok(MasterResponse::Lock(self.lock(&metadata, request, timeout).await?))
+            }
         }
     }
 
@@ -282,7 +285,7 @@ fn define_indexes(indexes: &[Vec<String>]) -> Result<Vec<IndexDefinition>> {
     indexes.iter().map(define).collect()
 }
 
-fn mismatched() -> ProposeError {
+pub(super) fn mismatched() -> ProposeError {
     ProposeError::Failed(Error::Internal {
         reason: "the metadata answered another question".into(),
         outcome: Outcome::Unknown,

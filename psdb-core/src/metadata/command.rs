@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
+use super::lock_command::{LockAnswer, LockCommand};
 use crate::sharding::{Placement, RingSpec, ShardMap};
 use crate::transport::message::{
     DatabaseInfo, IndexDefinition, ShardLoad, WorkerInfo, WorkerStatus,
@@ -103,6 +104,8 @@ pub enum Command {
         /// The replicas of every shard.
         placements: BTreeMap<ShardId, Placement>,
     },
+    /// Changes the locks.
+    Lock(LockCommand),
 }
 
 /// What a [`Command`] answers.
@@ -127,4 +130,6 @@ pub enum Response {
     Done,
     /// Refused; nothing has changed.
     Refused(Error),
+    /// To [`Command::Lock`].
+    Lock(LockAnswer),
 }

@@ -6,6 +6,7 @@
 //!             databases   Creating ─▶ Ready ⇄ Clearing, and from any of them ─▶ Deleting ─▶ gone
 //!             workers     name, address, incarnation, health, load per shard
 //!             map         shard ─▶ replicas, named by its epoch
+//!             locks       name ─▶ lease and queue; fencing tokens grow for ever
 //! ```
 //!
 //! Creating, clearing and deleting a database take many steps on many shards. The intent is
@@ -19,6 +20,7 @@
 //! - `databases`: the life of a database.
 //! - `workers`: registration, health and reported load.
 //! - `shards`: the shard map, and what shards carry by the workers' reports.
+//! - `locks`, `lock_command`: leases with fencing tokens.
 //! - `snapshot`: the state as bytes.
 //!
 //! Invariants:
@@ -29,15 +31,19 @@
 //!    its worker registered.
 //! 4. A refused command changes nothing.
 //!
-//! Left out: deciding (`master::placement`), acting (`master::reconciler`), locks, moving shards,
+//! Left out: deciding (`master::placement`), acting (`master::reconciler`), moving shards,
 //! and the rules for names, which are checked before anything is proposed.
 
 mod command;
 mod databases;
+mod lock_command;
+mod locks;
 mod shards;
 mod snapshot;
 mod workers;
 
+#[cfg(test)]
+mod lock_tests;
 #[cfg(test)]
 mod replica_tests;
 #[cfg(test)]
@@ -57,6 +63,9 @@ use crate::types::{DatabaseId, Error, NodeId, Outcome, Result};
 
 pub use command::{Command, Response};
 pub use databases::{Cleared, DatabaseRecord, Unfinished};
+pub use lock_command::{LockAnswer, LockCommand};
+pub use locks::ClaimState;
+pub(crate) use locks::PRESENCE_MILLIS;
 pub use shards::ShardSummary;
 pub use workers::WorkerRecord;
 
@@ -87,6 +96,7 @@ pub struct Metadata {
     names: BPlusTree<Arc<str>, DatabaseId>,
     workers: BPlusTree<NodeId, Arc<WorkerRecord>>,
     map: Arc<ShardMap>,
+    locks: locks::Locks,
 }
 
 impl Metadata {
@@ -150,6 +160,7 @@ impl StateMachine for Metadata {
             }
             Command::ReportLoad { worker, shards } => self.report_load(worker, shards),
             Command::PlaceShards { placements } => self.place_shards(placements),
+            Command::Lock(command) => Ok(Response::Lock(self.locks.apply(time, command))),
         };
         Ok(answer.unwrap_or_else(Response::Refused))
     }

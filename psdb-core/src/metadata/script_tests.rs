@@ -11,6 +11,8 @@
 //! worker NAME ADDRESS INCARNATION    status NAME alive|suspect|dead
 //! load NAME SHARD:DOCUMENTS/BYTES/TERM[/leads] ...
 //! place SHARD=NAME,NAME ...          show settings|databases|unfinished|workers|shards|map
+//! acquire NAME CLIENT/SEQUENCE TTL WAIT      keep NAME CLIENT/SEQUENCE
+//! renew NAME TOKEN TTL                       release NAME TOKEN         expire
 //! reload                             saves, loads, and goes on with what was loaded
 //! ```
 
@@ -18,11 +20,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Command, Metadata, Response, Unfinished};
+use super::{Command, LockAnswer, LockCommand, Metadata, Response, Unfinished};
 use crate::raft::{Position, StateMachine};
 use crate::sharding::{Placement, RingSpec};
-use crate::transport::message::{DatabaseInfo, IndexDefinition, ShardLoad, WorkerStatus};
-use crate::types::{Address, DatabaseId, LogIndex, NodeId, ShardId, Term, Timestamp};
+use crate::transport::message::{
+    DatabaseInfo, IndexDefinition, LockClaim, ShardLoad, WorkerStatus,
+};
+use crate::types::{Address, ClientId, DatabaseId, LogIndex, NodeId, ShardId, Term, Timestamp};
 
 #[test]
 fn scripts_give_their_output() {
@@ -132,6 +136,7 @@ impl Script {
                 })
                 .collect(),
             "shards" => metadata.shard_infos().iter().map(shard).collect(),
+            "locks" => metadata.locks.records.iter().map(|(_, record)| lock(record)).collect(),
             "map" => {
                 let map = metadata.map();
                 let mut lines = vec![format!("epoch {}", map.epoch)];
@@ -192,8 +197,48 @@ fn command(words: &[&str]) -> Command {
         ["place", placements @ ..] => Command::PlaceShards {
             placements: placements.iter().map(|text| placement(text)).collect(),
         },
+        ["acquire", name, claimed, ttl, wait] => Command::Lock(LockCommand::Acquire {
+            name: (*name).into(),
+            claim: claim(claimed),
+            holder: format!("holder-{claimed}"),
+            ttl_millis: number(ttl),
+            wait_millis: number(wait),
+        }),
+        ["keep", name, claimed] => {
+            Command::Lock(LockCommand::KeepPlace { name: (*name).into(), claim: claim(claimed) })
+        }
+        ["renew", name, token, ttl] => Command::Lock(LockCommand::Renew {
+            name: (*name).into(),
+            token: number(token),
+            ttl_millis: number(ttl),
+        }),
+        ["release", name, token] => {
+            Command::Lock(LockCommand::Release { name: (*name).into(), token: number(token) })
+        }
+        ["expire"] => Command::Lock(LockCommand::Expire),
         other => panic!("{other:?}?"),
     }
+}
+
+fn claim(text: &str) -> LockClaim {
+    let (client, sequence) = text.split_once('/').unwrap();
+    LockClaim { client: ClientId(number(client)), sequence: number(sequence) }
+}
+
+fn lock(record: &super::locks::LockRecord) -> String {
+    let queue = record.queue.iter().map(|waiter| {
+        let (client, sequence) = (waiter.claim.client, waiter.claim.sequence);
+        format!("{client}/{sequence} until={} keep_by={}", waiter.until.0, waiter.keep_by.0)
+    });
+    format!(
+        "{} token={} {} from={} to={} queue=[{}]",
+        record.name,
+        record.token,
+        record.holder,
+        record.granted_at.0,
+        record.expires_at.0,
+        queue.collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn index(fields: &str) -> IndexDefinition {
@@ -234,8 +279,14 @@ fn describe(response: &Response) -> String {
         }
         Response::Worker(worker) => format!("{} {}", worker.address, worker.status.as_str()),
         Response::Map(map) => format!("epoch {}, {} shards", map.epoch, map.shards.len()),
-        Response::Done => "done".into(),
-        Response::Refused(error) => format!("{}: {error}", error.code().as_str()),
+        Response::Done | Response::Lock(LockAnswer::Done) => "done".into(),
+        Response::Lock(LockAnswer::Granted(lease)) => {
+            format!("token {} to {}", lease.token, lease.expires_at.0)
+        }
+        Response::Lock(LockAnswer::Queued { ahead }) => format!("queued, {ahead} ahead"),
+        Response::Lock(LockAnswer::Failed(error)) | Response::Refused(error) => {
+            format!("{}: {error}", error.code().as_str())
+        }
     }
 }
 
