@@ -216,6 +216,14 @@ pub enum Error {
         /// How many there may be.
         limit: u64,
     },
+    /// The cluster is not in a state that allows this. The reason says what has to come first.
+    #[error("{what} is not possible now: {reason}")]
+    NotReady {
+        /// What was asked for.
+        what: String,
+        /// What stands in the way.
+        reason: String,
+    },
     /// Nobody who could serve the request was reached.
     #[error("{what} is unavailable: {reason}")]
     Unavailable {
@@ -332,6 +340,7 @@ impl Error {
             Error::VersionConflict { .. }
             | Error::LockHeld { .. }
             | Error::LockNotHeld { .. }
+            | Error::NotReady { .. }
             | Error::CursorExpired { .. }
             | Error::Directory { .. } => Code::FailedPrecondition,
             Error::Unavailable { .. }
@@ -371,6 +380,7 @@ impl Error {
             | Error::LockHeld { .. }
             | Error::LockNotHeld { .. }
             | Error::LockLimit { .. }
+            | Error::NotReady { .. }
             | Error::CursorExpired { .. }
             | Error::Directory { .. } => Outcome::NotApplied,
         }
@@ -400,6 +410,7 @@ impl Error {
             | Error::LockHeld { .. }
             | Error::LockNotHeld { .. }
             | Error::LockLimit { .. }
+            | Error::NotReady { .. }
             | Error::SessionEvicted { .. }
             | Error::CursorExpired { .. }
             | Error::Corrupt { .. }
