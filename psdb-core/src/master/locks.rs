@@ -194,3 +194,7 @@ impl Core {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+#[path = "locks_tests.rs"]
+mod tests;
