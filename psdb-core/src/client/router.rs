@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 
 use super::ClientOptions;
 use super::map_cache::{MapCache, Route};
-use super::session::Session;
+use super::session::{Session, Ticket};
 use crate::codec::frame;
 use crate::env::{Env, Instant};
 use crate::transport::message::{
@@ -30,7 +30,7 @@ use crate::transport::message::{
 };
 use crate::transport::redirect::{ATTEMPT, Attempts, CallError, LeaderCaller, Target};
 use crate::transport::{Service, Transport};
-use crate::types::{Address, DatabaseId, Error, GroupId, Outcome, Result, ShardId};
+use crate::types::{Address, DatabaseId, Error, GroupId, LogIndex, Outcome, Result, ShardId};
 
 /// How long one attempt of a query may take: it may have much to read.
 const QUERY_ATTEMPT: Duration = Duration::from_secs(10);
@@ -115,6 +115,21 @@ impl Router {
         // Workers know the masters of now, should all that this client knew be gone.
         candidates.extend(self.cache.workers());
         self.caller.call(what, service, group, &candidates, request, left).await
+    }
+
+    /// Takes a number for a change of the masters that is asked for again and again.
+    pub(super) fn ticket_for_masters(&self) -> Ticket {
+        self.session.begin(GroupId::METADATA)
+    }
+
+    /// Notes how far the masters' log had reached when they forgot this client.
+    pub(super) fn observe_masters(&self, horizon: LogIndex) {
+        self.session.observe(GroupId::METADATA, horizon);
+    }
+
+    /// Whether a deadline has passed.
+    pub(super) fn is_over(&self, deadline: Instant) -> bool {
+        self.left(deadline).is_zero()
     }
 
     /// Lets the masters change something, once.

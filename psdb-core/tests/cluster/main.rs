@@ -7,6 +7,7 @@
 mod failover;
 mod health;
 mod lifecycle;
+mod locks;
 mod masters;
 mod partitions;
 mod placement;
