@@ -30,6 +30,7 @@ use tokio::sync::Mutex;
 
 use crate::client::{Client, ClientOptions};
 use crate::env::{DiskStats, Env};
+use crate::transport::Transport;
 use crate::transport::in_process::Network;
 use crate::types::{Address, Error, Result};
 
@@ -115,6 +116,12 @@ impl Cluster {
     /// A client with caches and a session of its own, as another process would have.
     pub fn new_client(&self) -> Client {
         self.0.new_client("client")
+    }
+
+    /// The sending half of this cluster's network for somebody called `from`, so that a process
+    /// can let others in.
+    pub fn transport(&self, from: &str) -> Arc<dyn Transport> {
+        self.0.network.transport(Address::from(from))
     }
 
     /// The world the cluster lives in.
