@@ -23,6 +23,7 @@ use openraft::error::{InitializeError, RaftError};
 use super::applier::{Applier, SnapshotPlace};
 use super::barrier::Barrier;
 use super::config::RaftConfig;
+use super::election::TieBreaker;
 use super::engine::{Answer, Member, Raft};
 use super::log_home::LogHome;
 use super::log_store::LogStore;
@@ -72,6 +73,7 @@ struct Parts<S> {
     proposer: Proposer,
     barrier: Barrier,
     receiver: Receiver,
+    _owned: TieBreaker,
 }
 
 impl<S> Clone for Group<S> {
@@ -123,7 +125,10 @@ impl<S: StateMachine> Group<S> {
         let proposer = Proposer::start(env, group, raft.clone(), config);
         let barrier = Barrier::start(env, group, raft.clone(), config.election_max);
         let receiver = Receiver::new(place);
-        Ok(Group(Arc::new(Parts { options, raft, applier, proposer, barrier, receiver })))
+        let tie_breaker = TieBreaker::start(env, raft.clone(), config);
+        let parts =
+            Parts { options, raft, applier, proposer, barrier, receiver, _owned: tie_breaker };
+        Ok(Group(Arc::new(parts)))
     }
 
     /// Makes this pristine replica found its group with `members` as voters; no-op afterwards.
@@ -195,6 +200,11 @@ impl<S: StateMachine> Group<S> {
     /// An O(1) snapshot of the state as applied here; linearizable only behind a barrier.
     pub fn state(&self) -> S {
         self.0.applier.state()
+    }
+
+    /// As [`Group::state`], with the log index at which that state was reached.
+    pub fn state_at(&self) -> (LogIndex, S) {
+        self.0.applier.state_at()
     }
 
     /// How this replica stands in its group.

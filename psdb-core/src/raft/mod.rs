@@ -22,6 +22,7 @@
 mod applier;
 mod barrier;
 mod config;
+mod election;
 mod engine;
 mod group;
 mod log_home;

@@ -60,7 +60,7 @@ pub(crate) fn list(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<Ve
 pub(crate) fn remove_leftovers(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<()> {
     let prefix = format!("g{}-", group.0);
     for name in disk.list(dir)? {
-        if name.starts_with(&prefix) && name.ends_with(".part") {
+        if name.strip_prefix(&prefix).is_some_and(|rest| rest.strip_suffix(".part").is_some()) {
             disk.remove(&dir.join(&name))?;
         }
     }

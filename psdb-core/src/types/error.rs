@@ -287,13 +287,14 @@ impl Error {
             | Error::IndexNotFound { .. }
             | Error::NodeNotFound { .. } => Code::NotFound,
             Error::DatabaseExists { .. } | Error::DocumentExists { .. } => Code::AlreadyExists,
-            Error::VersionConflict { .. } | Error::CursorExpired { .. } => Code::FailedPrecondition,
+            Error::VersionConflict { .. }
+            | Error::CursorExpired { .. }
+            | Error::Directory { .. } => Code::FailedPrecondition,
             Error::Unavailable { .. }
             | Error::SessionEvicted { .. }
             | Error::ShuttingDown { .. } => Code::Unavailable,
             Error::DeadlineExceeded { .. } => Code::DeadlineExceeded,
             Error::Corrupt { .. } => Code::DataLoss,
-            Error::Directory { .. } => Code::FailedPrecondition,
             Error::Storage { .. } | Error::Internal { .. } => Code::Internal,
         }
     }

@@ -64,7 +64,7 @@ impl Heartbeats {
             directory: identity.directory,
             incarnation: identity.incarnation,
             epoch: self.core.replicas.epoch(),
-            shards: loads(self.core.replicas.all()),
+            shards: loads(&self.core.replicas.all()),
         };
         let reply = self.send(heartbeat).await?;
         self.core.directory.join(reply.cluster).await?;
@@ -99,7 +99,7 @@ impl Heartbeats {
     }
 }
 
-fn loads(replicas: BTreeMap<ShardId, Group<Shard>>) -> BTreeMap<ShardId, ShardLoad> {
+fn loads(replicas: &BTreeMap<ShardId, Group<Shard>>) -> BTreeMap<ShardId, ShardLoad> {
     let load = |replica: &Group<Shard>| {
         let (status, totals) = (replica.status(), replica.state().totals());
         ShardLoad {

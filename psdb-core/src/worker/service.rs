@@ -122,9 +122,10 @@ impl Core {
             results.map(|results| (results, execution))
         };
         let (results, execution): (Results, _) = self.env.blocking(run).await?;
-        let cursor = match results.finished {
-            true => None,
-            false => Some(self.cursors.keep(cursor, shard, execution)?),
+        let cursor = if results.finished {
+            None
+        } else {
+            Some(self.cursors.keep(cursor, shard, execution)?)
         };
         let documents = results.documents.into_iter();
         Ok(ShardResponse::Page(Page {
