@@ -51,7 +51,6 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     let doors = Doors { api, target: node.local.clone(), stopping: stopping.clone() };
     let serving = serve::start(&doors, clients, Some(peers));
     println!("{ready}");
-    tracing::info!("{ready}");
     let ended = tokio::select! {
         biased;
         () = signals::stopped(stopping) => Ok(()),
