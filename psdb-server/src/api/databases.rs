@@ -7,7 +7,7 @@ use psdb::proto::v1::database_service_server::DatabaseService;
 use psdb::wire::{database, status};
 use tonic::{Request, Response, Status};
 
-use super::{Api, failed};
+use super::{Api, failed, naming};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -19,6 +19,7 @@ impl DatabaseService for Api {
     ) -> Answer<v1::CreateDatabaseResponse> {
         let client = self.client(&request);
         let request = request.into_inner();
+        let client = naming::named(client, request.request_id.as_ref()).map_err(failed)?;
         let mut creation = client.create_database(&request.name);
         for index in request.indexes {
             creation = creation.index_on(index.fields);
@@ -59,7 +60,9 @@ impl DatabaseService for Api {
         request: Request<v1::ClearDatabaseRequest>,
     ) -> Answer<v1::ClearDatabaseResponse> {
         let client = self.client(&request);
-        let deleted = client.clear_database(&request.into_inner().name).await.map_err(failed)?;
+        let request = request.into_inner();
+        let client = naming::named(client, request.request_id.as_ref()).map_err(failed)?;
+        let deleted = client.clear_database(&request.name).await.map_err(failed)?;
         Ok(Response::new(v1::ClearDatabaseResponse { deleted }))
     }
 
@@ -68,7 +71,9 @@ impl DatabaseService for Api {
         request: Request<v1::DeleteDatabaseRequest>,
     ) -> Answer<v1::DeleteDatabaseResponse> {
         let client = self.client(&request);
-        client.delete_database(&request.into_inner().name).await.map_err(failed)?;
+        let request = request.into_inner();
+        let client = naming::named(client, request.request_id.as_ref()).map_err(failed)?;
+        client.delete_database(&request.name).await.map_err(failed)?;
         Ok(Response::new(v1::DeleteDatabaseResponse {}))
     }
 

@@ -9,7 +9,7 @@ use psdb::wire::{document, status};
 use psdb::{DocumentId, Error};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Api, failed, insertions, queries};
+use super::{Api, failed, insertions, naming, queries};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -51,6 +51,7 @@ impl DocumentService for Api {
     ) -> Answer<v1::UpdateDocumentResponse> {
         let client = self.client(&request);
         let request = request.into_inner();
+        let client = naming::named(client, request.request_id.as_ref()).map_err(failed)?;
         let patch = text(&request.patch).map_err(failed)?;
         let write = client.database(&request.database).update_one_json(&request.id.into(), patch);
         let receipt = Some(change(write, request.if_version).await?);
@@ -63,6 +64,7 @@ impl DocumentService for Api {
     ) -> Answer<v1::ReplaceDocumentResponse> {
         let client = self.client(&request);
         let request = request.into_inner();
+        let client = naming::named(client, request.request_id.as_ref()).map_err(failed)?;
         let body = text(&request.document).map_err(failed)?;
         let write = client.database(&request.database).replace_one_json(&request.id.into(), body);
         let receipt = Some(change(write, request.if_version).await?);
@@ -75,6 +77,7 @@ impl DocumentService for Api {
     ) -> Answer<v1::DeleteDocumentResponse> {
         let client = self.client(&request);
         let request = request.into_inner();
+        let client = naming::named(client, request.request_id.as_ref()).map_err(failed)?;
         let write = client.database(&request.database).delete_one(&request.id.into());
         let receipt = Some(change(write, request.if_version).await?);
         Ok(Response::new(v1::DeleteDocumentResponse { receipt }))

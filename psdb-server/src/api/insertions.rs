@@ -13,13 +13,16 @@ use psdb::wire::document;
 use psdb::{Client, DocumentId, Error, Limits, Outcome, Result};
 use tonic::{Status, Streaming};
 
-use super::failed;
+use super::{failed, naming};
 
 /// Inserts one document.
 pub(super) async fn one(client: &Client, request: v1::InsertDocumentRequest) -> Result<Inserted> {
-    let encoded = encode(&request.document)?;
+    let name = request.request_id.as_ref();
+    let client = naming::named(client.clone(), name)?;
+    let (id, body) = encode(&request.document)?;
+    let id = id.or_else(|| naming::default_id(name));
     let database = client.database(&request.database);
-    let mut results = database.insert_encoded(vec![encoded]).await?;
+    let mut results = database.insert_encoded(vec![(id, body)]).await?;
     results.pop().unwrap_or_else(|| Err(missing()))
 }
 
@@ -40,7 +43,7 @@ pub(super) async fn many(
             );
             return Err(failed(Error::InvalidRequest { reason }));
         }
-        let written = message(client, &database, &request.documents).await.map_err(failed)?;
+        let written = message(client, &database, &request).await.map_err(failed)?;
         results.extend(written.iter().map(document::from_result));
     }
     Ok(results)
@@ -50,14 +53,17 @@ pub(super) async fn many(
 async fn message(
     client: &Client,
     database: &str,
-    documents: &[bytes::Bytes],
+    request: &v1::InsertDocumentsRequest,
 ) -> Result<Vec<Result<Inserted>>> {
+    let name = request.request_id.as_ref();
+    let client = naming::named(client.clone(), name)?;
+    let documents = &request.documents;
     let mut results: Vec<Result<Inserted>> = Vec::with_capacity(documents.len());
     let (mut bodies, mut positions) = (Vec::new(), Vec::new());
     for (position, document) in documents.iter().enumerate() {
         match encode(document) {
-            Ok(encoded) => {
-                bodies.push(encoded);
+            Ok((id, body)) => {
+                bodies.push((id.or_else(|| naming::default_id_at(name, position)), body));
                 positions.push(position);
                 results.push(Err(missing()));
             }

@@ -11,6 +11,7 @@ mod databases;
 mod documents;
 mod insertions;
 mod locks;
+mod naming;
 mod queries;
 
 use std::sync::Arc;

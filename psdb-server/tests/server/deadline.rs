@@ -32,6 +32,6 @@ where
     });
     match waited.await {
         Ok(value) => value,
-        Err(_elapsed) => panic!("{what}: not within {limit:?}: {last:?}"),
+        Err(elapsed) => panic!("{what}: {elapsed}, which was {limit:?}: {last:?}"),
     }
 }

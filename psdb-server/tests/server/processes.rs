@@ -20,7 +20,8 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 
 /// One node: how it is started, and its process while it runs.
 pub(crate) struct Process {
-    arguments: Vec<String>,
+    /// The program and its arguments.
+    command: Vec<String>,
     errors: PathBuf,
     child: Option<Child>,
     /// What it said when it was ready.
@@ -29,16 +30,16 @@ pub(crate) struct Process {
 
 impl Process {
     /// Describes a process without starting it.
-    pub(crate) fn new(arguments: Vec<String>, errors: PathBuf) -> Process {
-        Process { arguments, errors, child: None, ready: String::new() }
+    pub(crate) fn new(command: Vec<String>, errors: PathBuf) -> Process {
+        Process { command, errors, child: None, ready: String::new() }
     }
 
     /// Starts it and waits for its ready line.
     pub(crate) async fn start(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let errors = std::fs::OpenOptions::new().create(true).append(true).open(&self.errors);
-        let mut child = Command::new(BINARY)
-            .args(&self.arguments)
+        let mut child = Command::new(&self.command[0])
+            .args(&self.command[1..])
             .stdout(Stdio::piped())
             .stderr(errors.expect("the file for errors can be written"))
             .spawn()
@@ -52,10 +53,12 @@ impl Process {
         let line = tokio::time::timeout(READY_LIMIT, line).await;
         self.child = Some(child);
         match line {
-            Ok(Ok(line)) if line.contains(" ready: ") => self.ready = line.trim_end().to_owned(),
+            Ok(Ok(line)) if line.contains(" ready: ") => {
+                line.trim_end().clone_into(&mut self.ready)
+            }
             other => {
                 let said = std::fs::read_to_string(&self.errors).unwrap_or_default();
-                panic!("{:?} did not get ready: {other:?}\n{said}", self.arguments);
+                panic!("{:?} did not get ready: {other:?}\n{said}", self.command);
             }
         }
     }
@@ -113,27 +116,30 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    /// Starts so many masters (`m1`...) and workers (`w1`...) with fresh data.
+    /// Starts so many masters (`m1`...) and workers (`w1`...) with fresh data on loopback.
     pub(crate) async fn start(masters: usize, workers: usize, shards: u32) -> Processes {
+        let mut ports = free_ports(2 * (masters + workers)).into_iter();
+        let mut address = || format!("127.0.0.1:{}", ports.next().expect("one for each"));
+        let places = names(masters, workers).into_iter().map(|name| {
+            let place = Place { command: Vec::new(), clients: address(), peers: address() };
+            (name, place)
+        });
+        Processes::start_at(places.collect(), shards).await
+    }
+
+    /// Starts every node where `places` has it.
+    pub(crate) async fn start_at(places: BTreeMap<String, Place>, shards: u32) -> Processes {
         let directory = tempfile::tempdir().expect("a directory for the test");
-        let names: Vec<String> = (1..=masters)
-            .map(|n| format!("m{n}"))
-            .chain((1..=workers).map(|n| format!("w{n}")))
-            .collect();
-        let ports = free_ports(2 * names.len());
-        let address = |port: &u16| format!("127.0.0.1:{port}");
-        let clients: BTreeMap<String, String> =
-            names.iter().cloned().zip(ports[..names.len()].iter().map(address)).collect();
-        let peers: BTreeMap<String, String> =
-            names.iter().cloned().zip(ports[names.len()..].iter().map(address)).collect();
-        let replicas = workers.min(3);
         let mut nodes = BTreeMap::new();
-        for name in &names {
-            let node =
-                Described { name, masters, shards, replicas, clients: &clients, peers: &peers };
+        for name in places.keys() {
+            let command = command(name, &places, shards, directory.path());
             let errors = directory.path().join(format!("{name}.err"));
-            nodes.insert(name.clone(), Process::new(node.arguments(directory.path()), errors));
+            nodes.insert(name.clone(), Process::new(command, errors));
         }
+        let addresses = |of: fn(&Place) -> &String| {
+            places.iter().map(|(name, place)| (name.clone(), of(place).clone())).collect()
+        };
+        let (clients, peers) = (addresses(|place| &place.clients), addresses(|place| &place.peers));
         let mut cluster = Processes { nodes, clients, peers, _directory: directory };
         cluster.start_all().await;
         cluster
@@ -164,38 +170,50 @@ impl Processes {
     }
 }
 
-struct Described<'a> {
-    name: &'a str,
-    masters: usize,
-    shards: u32,
-    replicas: usize,
-    clients: &'a BTreeMap<String, String>,
-    peers: &'a BTreeMap<String, String>,
+/// Where a node runs.
+pub(crate) struct Place {
+    /// What the binary is run by; empty for nothing.
+    pub(crate) command: Vec<String>,
+    /// Where it serves clients.
+    pub(crate) clients: String,
+    /// Where it serves nodes.
+    pub(crate) peers: String,
 }
 
-impl Described<'_> {
-    fn arguments(&self, directory: &Path) -> Vec<String> {
-        let (clients, peers) = (&self.clients[self.name], &self.peers[self.name]);
-        let masters: Vec<String> = (1..=self.masters).map(|n| format!("m{n}")).collect();
-        let data = directory.join(self.name).display().to_string();
-        let mut arguments = vec![
-            ("--node-id", self.name.to_owned()),
-            ("--listen", clients.clone()),
-            ("--peer-listen", peers.clone()),
-            ("--data-dir", data),
-        ];
-        let role = if masters.contains(&self.name.to_owned()) {
-            let named = masters.iter().map(|name| format!("{name}={}", self.peers[name]));
-            arguments.push(("--peers", named.collect::<Vec<_>>().join(",")));
-            arguments.push(("--shards", self.shards.to_string()));
-            arguments.push(("--replicas", self.replicas.to_string()));
-            "master"
-        } else {
-            let named: Vec<&str> = masters.iter().map(|name| self.peers[name].as_str()).collect();
-            arguments.push(("--masters", named.join(",")));
-            "worker"
-        };
-        let pairs = arguments.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]);
-        std::iter::once(role.to_owned()).chain(pairs).collect()
-    }
+/// `m1`, `m2`... and `w1`, `w2`...
+pub(crate) fn names(masters: usize, workers: usize) -> Vec<String> {
+    let masters = (1..=masters).map(|n| format!("m{n}"));
+    masters.chain((1..=workers).map(|n| format!("w{n}"))).collect()
+}
+
+fn command(
+    name: &str,
+    places: &BTreeMap<String, Place>,
+    shards: u32,
+    directory: &Path,
+) -> Vec<String> {
+    let place = &places[name];
+    let (masters, workers): (Vec<_>, Vec<_>) =
+        places.iter().partition(|(name, _)| name.starts_with('m'));
+    let data = directory.join(name).display().to_string();
+    let mut flags = vec![
+        ("--node-id", name.to_owned()),
+        ("--listen", place.clients.clone()),
+        ("--peer-listen", place.peers.clone()),
+        ("--data-dir", data),
+    ];
+    let role = if name.starts_with('m') {
+        let named = masters.iter().map(|(name, place)| format!("{name}={}", place.peers));
+        flags.push(("--peers", named.collect::<Vec<_>>().join(",")));
+        flags.push(("--shards", shards.to_string()));
+        flags.push(("--replicas", workers.len().min(3).to_string()));
+        "master"
+    } else {
+        let named = masters.iter().map(|(_, place)| place.peers.clone());
+        flags.push(("--masters", named.collect::<Vec<_>>().join(",")));
+        "worker"
+    };
+    let flags = flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]);
+    let program = [BINARY.to_owned(), role.to_owned()];
+    place.command.iter().cloned().chain(program).chain(flags).collect()
 }

@@ -79,7 +79,7 @@ async fn import(
 /// Reads everything back and compares it with what was acknowledged.
 async fn verify(client: &Client, source: &Source, acknowledged: &[usize]) {
     let database = client.database(source.database);
-    let found: Vec<Document> = eventually("all shards answer", Duration::from_secs(60), || async {
+    let found: Vec<Document> = eventually("all shards answer", Duration::from_mins(1), || async {
         database.find_all().await?.try_collect().await
     })
     .await;
@@ -134,7 +134,7 @@ async fn every_acknowledged_document_survives_crashes_of_a_whole_cluster() {
             imports.push((source, task));
         }
     }
-    eventually("the imports are under way", Duration::from_secs(60), || async {
+    eventually("the imports are under way", Duration::from_mins(1), || async {
         let so_far = acknowledged.load(Ordering::Relaxed);
         if so_far >= 4 * BATCH { Ok(()) } else { Err(so_far) }
     })

@@ -1,0 +1,43 @@
+//! Queries: order, pages, limits, and the language in short.
+//!
+//! Left out: the language itself, which the core tests against its definition.
+
+use psdb::{Client, Document};
+use serde_json::json;
+
+use super::documents::number;
+
+fn numbers(documents: &[Document]) -> Vec<u64> {
+    documents.iter().map(number).collect()
+}
+
+pub(super) async fn give_all_documents_in_order_over_pages(client: &Client) {
+    let database = client.create_database("pages").await.expect("the database is created");
+    // More than a page holds, by number and by size.
+    let filler = "x".repeat(2_000);
+    let documents = (0..3_000).map(|n| json!({"_id": format!("{n:05}"), "n": n, "f": filler}));
+    let results = database.insert_many(documents).await.expect("it answers");
+    assert!(results.iter().all(Result::is_ok));
+    let mut cursor = database.find_all().await.expect("it answers");
+    let mut ids = Vec::new();
+    while let Some(document) = cursor.next().await {
+        ids.push(document.expect("every page comes").id().as_str().to_owned());
+    }
+    assert_eq!(ids, (0..3_000).map(|n| format!("{n:05}")).collect::<Vec<_>>());
+}
+
+pub(super) async fn skip_and_limit_after_merging(client: &Client) {
+    let database = client.database("pages");
+    let found: Vec<Document> = database
+        .find_all()
+        .skip(1_234)
+        .limit(3)
+        .await
+        .expect("it answers")
+        .try_collect()
+        .await
+        .expect("it collects");
+    assert_eq!(numbers(&found), [1_234, 1_235, 1_236]);
+    let none = database.find_all().limit(0).await.expect("it answers");
+    assert_eq!(none.try_collect::<Vec<_>>().await.expect("it collects").len(), 0);
+}
