@@ -156,22 +156,33 @@ impl Routed {
         seed.or_else(|| self.known.book.entry(peer).map(|node| node.client))
     }
 
+    /// Sends a message; once more if it was not sent and its receiver has moved.
+    ///
+    /// Each step keeps to the message's time by itself, so that one who was never reached within
+    /// it counts as not sent.
     async fn exchange(&self, to: &Address, message: Message) -> Result<Bytes, TransportError> {
-        let unknown = || TransportError::NotSent {
-            to: to.clone(),
-            reason: "no node that can be reached knows where it serves clients".into(),
+        let begin = self.env.instant();
+        let known = self.address_of(to);
+        let failed = match &known {
+            Some(address) => {
+                let called = self.dialer.call_over(address, to, message.clone()).await;
+                let Err(TransportError::NotSent { .. }) = called else { return called };
+                called
+            }
+            None => Err(TransportError::NotSent {
+                to: to.clone(),
+                reason: "no node that can be reached knows where it serves clients".into(),
+            }),
         };
-        let Some(address) = self.address_of(to) else {
-            self.refresh().await;
-            let address = self.address_of(to).ok_or_else(unknown)?;
-            return self.dialer.call_over(&address, to, message).await;
-        };
-        let called = self.dialer.call_over(&address, to, message.clone()).await;
-        let Err(TransportError::NotSent { .. }) = called else { return called };
-        self.refresh().await;
-        match self.address_of(to) {
-            Some(now) if now != address => self.dialer.call_over(&now, to, message).await,
-            _ => called,
+        let left = || message.timeout.saturating_sub(self.env.instant().elapsed_since(begin));
+        let _too_late = self.env.timeout(left(), self.refresh()).await;
+        let now = self.address_of(to).filter(|now| Some(now) != known.as_ref());
+        match now {
+            Some(now) if !left().is_zero() => {
+                let message = Message { timeout: left(), ..message.clone() };
+                self.dialer.call_over(&now, to, message).await
+            }
+            _ => failed,
         }
     }
 }
@@ -179,14 +190,7 @@ impl Routed {
 impl Transport for Routed {
     fn call(&self, to: &Address, message: Message) -> BoxFuture<'_, Result<Bytes, TransportError>> {
         let to = to.clone();
-        Box::pin(async move {
-            let timeout = message.timeout;
-            let called = self.env.timeout(timeout, self.exchange(&to, message)).await;
-            called.unwrap_or_else(|_elapsed| {
-                let reason = format!("{} ms have passed", timeout.as_millis());
-                Err(TransportError::NoReply { to: to.clone(), reason })
-            })
-        })
+        Box::pin(async move { self.exchange(&to, message).await })
     }
 }
 

@@ -78,7 +78,8 @@ async fn open(
     let answer = answer.map_err(|status| status.message().to_owned())?.into_inner();
     let hello = handshake::understand(own, address, answer)?;
     let (queue, outgoing) = mpsc::channel(QUEUE);
-    let outgoing = in_batches(outgoing, |messages| proto::ExchangeRequest { messages });
+    let size = |message: &proto::Message| message.body.len();
+    let outgoing = in_batches(outgoing, size, |messages| proto::ExchangeRequest { messages });
     let incoming = client.exchange(outgoing).await;
     let incoming = incoming.map_err(|status| status.message().to_owned())?.into_inner();
     let pending = Arc::new(Pending::default());

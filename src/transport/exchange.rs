@@ -1,8 +1,8 @@
 //! The stream that small messages share, and the replies that wait for theirs.
 //!
 //! Whoever has something to say puts it into a bounded queue; the stream takes what has gathered
-//! there, at most [`BATCH`] at once, as one HTTP/2 message. Under load that is batching without a
-//! timer; an idle stream sends at once.
+//! there, at most [`BATCH`] messages or [`BATCH_BYTES`], as one HTTP/2 message. Under load that is
+//! batching without a timer; an idle stream sends at once.
 //!
 //! Invariants:
 //! 1. A reply goes to the request whose number it bears, once; unknown numbers are ignored, since
@@ -29,16 +29,27 @@ pub const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
 pub const QUEUE: usize = 1_024;
 /// How many messages one batch carries at most.
 const BATCH: usize = 256;
+/// A batch that has so many bytes is full.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// Turns a queue into a stream of batches made by `wrap`; it ends when all senders are gone.
+///
+/// `size` says how many bytes a message has. Nothing waits for a batch to fill.
 pub fn in_batches<T: Send, B>(
     queue: mpsc::Receiver<T>,
+    size: fn(&T) -> usize,
     wrap: fn(Vec<T>) -> B,
 ) -> impl Stream<Item = B> + Send {
     unfold(queue, move |mut queue| async move {
-        let mut batch = Vec::new();
-        let taken = queue.recv_many(&mut batch, BATCH).await;
-        (taken > 0).then(|| (wrap(batch), queue))
+        let first = queue.recv().await?;
+        let mut bytes = size(&first);
+        let mut batch = vec![first];
+        while batch.len() < BATCH && bytes < BATCH_BYTES {
+            let Ok(next) = queue.try_recv() else { break };
+            bytes += size(&next);
+            batch.push(next);
+        }
+        Some((wrap(batch), queue))
     })
 }
 
@@ -162,8 +173,19 @@ mod tests {
             sender.send(number).await.expect("the queue is open");
         }
         drop(sender);
-        let batches: Vec<Vec<i32>> = in_batches(queue, |batch| batch).collect().await;
+        let batches: Vec<Vec<i32>> = in_batches(queue, |_| 1, |batch| batch).collect().await;
         let sizes: Vec<usize> = batches.iter().map(Vec::len).collect();
         assert_eq!(sizes, [BATCH, 300 - BATCH]);
+    }
+
+    #[tokio::test]
+    async fn a_batch_of_large_messages_stays_under_the_limit() {
+        let (sender, queue) = mpsc::channel(QUEUE);
+        for number in 0..7_usize {
+            sender.send(number).await.expect("the queue is open");
+        }
+        drop(sender);
+        let batches = in_batches(queue, |_| BATCH_BYTES / 2, |batch| batch.len());
+        assert_eq!(batches.collect::<Vec<_>>().await, [2, 2, 2, 1]);
     }
 }

@@ -24,8 +24,8 @@ fn parse(text: &str) -> Option<Duration> {
     }
     let amount: u64 = digits.parse().ok()?;
     match unit {
-        "H" => Some(Duration::from_secs(amount * 3_600)),
-        "M" => Some(Duration::from_secs(amount * 60)),
+        "H" => Some(Duration::from_hours(amount)),
+        "M" => Some(Duration::from_mins(amount)),
         "S" => Some(Duration::from_secs(amount)),
         "m" => Some(Duration::from_millis(amount)),
         "u" => Some(Duration::from_micros(amount)),
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn every_unit_is_read_and_nonsense_is_not() {
         assert_eq!(parse("3S"), Some(Duration::from_secs(3)));
-        assert_eq!(parse("99999999H"), Some(Duration::from_secs(99_999_999 * 3_600)));
+        assert_eq!(parse("99999999H"), Some(Duration::from_hours(99_999_999)));
         assert_eq!(parse("250m"), Some(Duration::from_millis(250)));
         for nonsense in ["", "S", "1", "-1S", "999999999S", "1x", "1\u{e9}"] {
             assert_eq!(parse(nonsense), None, "{nonsense}");

@@ -92,7 +92,7 @@ where
                 None => served.await,
             };
             match served {
-                Ok(answer) => answer.map(|response| refine(response)),
+                Ok(answer) => answer.map(refine),
                 Err(_panic) => {
                     tracing::error!(path, "a request has met a bug and panicked");
                     Ok(panicked(&path).into_http())

@@ -26,7 +26,14 @@ pub(super) fn start(
 ) -> impl Stream<Item = Result<proto::ExchangeResponse, Status>> + Send {
     let (replies, queue) = mpsc::channel(QUEUE);
     tokio::spawn(take(door, incoming, replies, stopping));
-    in_batches(queue, |replies| proto::ExchangeResponse { replies }).map(Ok)
+    in_batches(queue, size, |replies| proto::ExchangeResponse { replies }).map(Ok)
+}
+
+fn size(reply: &proto::Reply) -> usize {
+    match &reply.result {
+        Some(proto::reply::Result::Body(body)) => body.len(),
+        _ => 0,
+    }
 }
 
 async fn take(

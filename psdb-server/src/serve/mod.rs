@@ -9,6 +9,8 @@
 
 mod exchange;
 mod target;
+#[cfg(test)]
+mod tests;
 mod transport_service;
 
 use std::future::Future;

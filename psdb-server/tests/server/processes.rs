@@ -54,7 +54,7 @@ impl Process {
         self.child = Some(child);
         match line {
             Ok(Ok(line)) if line.contains(" ready: ") => {
-                line.trim_end().clone_into(&mut self.ready)
+                line.trim_end().clone_into(&mut self.ready);
             }
             other => {
                 let said = std::fs::read_to_string(&self.errors).unwrap_or_default();
