@@ -81,7 +81,7 @@ impl Parser<'_> {
                 let id = self.word("a document's id")?;
                 Command::DeleteDocument { id, if_version: self.if_version()? }
             }
-            "import" => Command::Import { file: self.import_file()? },
+            "import" => Command::Import { file: self.file()? },
             "export" => Command::Export { file: self.file()? },
             "workers" => Command::Workers,
             "masters" => Command::Masters,
@@ -129,16 +129,6 @@ impl Parser<'_> {
             Some(file) => Ok(file.to_string()),
             None => Err(format!("'{}' needs a file; '-' is a pipe", self.name)),
         }
-    }
-
-    fn import_file(&mut self) -> Parsed<String> {
-        let file = self.file()?;
-        if file.to_ascii_lowercase().ends_with(".csv") {
-            return Err("CSV is not available yet in this version; import takes NDJSON, one JSON \
-                        document a line"
-                .to_string());
-        }
-        Ok(file)
     }
 
     fn lambda(&mut self) -> Parsed<Lambda> {

@@ -14,8 +14,9 @@ mod cluster;
 mod databases;
 mod dev;
 mod documents;
+mod export;
+mod import;
 mod queries;
-mod transfer;
 
 use crate::command::{Command, Lambda};
 use crate::failure::Failure;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use psdb::env::DiskStats;
 use psdb::transport::message::{MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo};
 use psdb::{Error, Result};
 
@@ -221,14 +222,19 @@ impl Backend for Double {
         self.dev.then_some(self)
     }
 
+    fn disk_stats(&self) -> Option<DiskStats> {
+        None
+    }
+
     fn close(&self) -> Reply<'_, ()> {
         self.with("close".into(), |_| Ok(()))
     }
 }
 
 impl Faults for Double {
-    fn nodes(&self) -> Vec<Node> {
-        vec![Node { name: "worker-1".into(), role: "worker", running: false }]
+    fn nodes(&self) -> Reply<'_, Vec<Node>> {
+        let node = Node { name: "worker-1".into(), role: "worker", running: false };
+        Box::pin(async { Ok(vec![node]) })
     }
 
     fn kill<'a>(&'a self, node: &'a str) -> Reply<'a, ()> {
@@ -239,12 +245,12 @@ impl Faults for Double {
         self.with(format!("restart {node}"), |_| Ok(()))
     }
 
-    fn pause(&self, node: &str) -> Result<()> {
-        self.call(format!("pause {node}")).map(|_| ())
+    fn pause<'a>(&'a self, node: &'a str) -> Reply<'a, ()> {
+        self.with(format!("pause {node}"), |_| Ok(()))
     }
 
-    fn partition(&self, left: &[&str], right: &[&str]) -> Result<()> {
-        self.call(format!("partition {left:?} {right:?}")).map(|_| ())
+    fn partition<'a>(&'a self, left: &'a [&'a str], right: &'a [&'a str]) -> Reply<'a, ()> {
+        self.with(format!("partition {left:?} {right:?}"), |_| Ok(()))
     }
 
     fn heal(&self) {
@@ -266,6 +272,8 @@ mod samples {
             name: "worker-1".into(),
             node: NodeId(1),
             address: "worker-1".into(),
+            draining: false,
+            zone: None,
             status: WorkerStatus::Suspect,
             shards: 4,
             leaders: 2,
@@ -289,6 +297,7 @@ mod samples {
             shard: ShardId(0),
             leader: None,
             replicas: vec!["worker-1".into(), "worker-2".into()],
+            moving: None,
             term: Term(1),
             applied: LogIndex(5),
             databases: 1,

@@ -56,6 +56,16 @@ pub(crate) fn list(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<Ve
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
+/// Removes every snapshot of `group`, whole or not.
+pub(crate) fn remove_all(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<()> {
+    remove_leftovers(disk, dir, group)?;
+    let found = list(disk, dir, group)?;
+    for path in &found {
+        disk.remove(path)?;
+    }
+    if found.is_empty() { Ok(()) } else { disk.sync_dir(dir) }
+}
+
 /// Removes what a crash left half written. Nobody may be writing a snapshot of `group`.
 pub(crate) fn remove_leftovers(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<()> {
     let prefix = format!("g{}-", group.0);

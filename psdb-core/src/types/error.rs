@@ -184,6 +184,14 @@ pub enum Error {
         /// The version it has.
         actual: u64,
     },
+    /// The cluster is not in a state that allows this. The reason says what has to come first.
+    #[error("{what} is not possible now: {reason}")]
+    NotReady {
+        /// What was asked for.
+        what: String,
+        /// What stands in the way.
+        reason: String,
+    },
     /// Nobody who could serve the request was reached.
     #[error("{what} is unavailable: {reason}")]
     Unavailable {
@@ -288,6 +296,7 @@ impl Error {
             | Error::NodeNotFound { .. } => Code::NotFound,
             Error::DatabaseExists { .. } | Error::DocumentExists { .. } => Code::AlreadyExists,
             Error::VersionConflict { .. }
+            | Error::NotReady { .. }
             | Error::CursorExpired { .. }
             | Error::Directory { .. } => Code::FailedPrecondition,
             Error::Unavailable { .. }
@@ -324,6 +333,7 @@ impl Error {
             | Error::DatabaseExists { .. }
             | Error::DocumentExists { .. }
             | Error::VersionConflict { .. }
+            | Error::NotReady { .. }
             | Error::CursorExpired { .. }
             | Error::Directory { .. } => Outcome::NotApplied,
         }
@@ -350,6 +360,7 @@ impl Error {
             | Error::DatabaseExists { .. }
             | Error::DocumentExists { .. }
             | Error::VersionConflict { .. }
+            | Error::NotReady { .. }
             | Error::SessionEvicted { .. }
             | Error::CursorExpired { .. }
             | Error::Corrupt { .. }

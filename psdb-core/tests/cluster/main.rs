@@ -11,6 +11,7 @@ mod partitions;
 mod placement;
 mod retries;
 mod snapshots;
+mod stale_reads;
 mod writers;
 
 use std::future::Future;
