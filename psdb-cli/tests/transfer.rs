@@ -15,8 +15,9 @@ fn importing_the_films_costs_few_syncs_and_loses_none() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("data");
     let place = ["--data-dir", path.to_str().expect("UTF-8"), "-o", "simple", "-v"];
-    let script =
-        format!("create films [\"Director\"]\nuse films\nimport {}\ncount\n", films().path);
+    let films = films();
+    let import = &films.path;
+    let script = format!("create films [\"Director\"]\nuse films\nimport {import}\ncount\n");
     let ran = run(&place, script);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.out.ends_with(&format!("Imported {COUNT} documents\n{COUNT}\n")), "{}", ran.out);
@@ -44,10 +45,11 @@ fn documents(text: &str) -> BTreeMap<String, serde_json::Value> {
 #[test]
 fn an_import_of_an_export_is_identical() {
     let directory = tempfile::tempdir().expect("a temporary directory");
+    let films = films();
     let (one, two) = (directory.path().join("1.ndjson"), directory.path().join("2.ndjson"));
     let script = format!(
         "create a\nuse a\nimport {films}\nexport {one}\ncreate b\nuse b\nimport {one}\nexport {two}\n",
-        films = films().path,
+        films = films.path,
         one = one.display(),
         two = two.display()
     );
@@ -143,11 +145,12 @@ fn an_import_streams_from_a_pipe() {
 #[test]
 fn a_json_array_goes_out_and_in() {
     let directory = tempfile::tempdir().expect("a temporary directory");
+    let films = films();
     let (array, csv) = (directory.path().join("f.json"), directory.path().join("f.csv"));
     let script = format!(
         "create a\nuse a\nimport {films}\nexport {array}\nexport {csv}\n\
          create b\nuse b\nimport {array}\ncount\ncreate c\nuse c\nimport {csv}\ncount\n",
-        films = films().path,
+        films = films.path,
         array = array.display(),
         csv = csv.display(),
     );

@@ -12,19 +12,26 @@ pub(crate) const COUNT: usize = 3_201;
 /// A file with a film a line, and the directory that holds it if it was generated.
 pub(crate) struct Films {
     pub(crate) path: String,
-    _directory: Option<tempfile::TempDir>,
+    generated: Option<tempfile::TempDir>,
+}
+
+impl Films {
+    /// Whether these are the real films.
+    pub(crate) fn is_real(&self) -> bool {
+        self.generated.is_none()
+    }
 }
 
 /// The films.
 pub(crate) fn films() -> Films {
     let real = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/movies.ndjson");
     if real.exists() {
-        return Films { path: text(&real), _directory: None };
+        return Films { path: text(&real), generated: None };
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("films.ndjson");
     std::fs::write(&path, generated()).expect("a file");
-    Films { path: text(&path), _directory: Some(directory) }
+    Films { path: text(&path), generated: Some(directory) }
 }
 
 fn text(path: &std::path::Path) -> String {
