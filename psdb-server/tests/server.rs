@@ -6,6 +6,7 @@
 //! - `api` proves the protocol's edges: details of errors, limits, retries, versions.
 //! - `conformance` proves that a database behaves the same wherever it is.
 //! - `python` proves the same of a client that knows nothing of PSDB but reflection.
+//! - `shell` proves that the shell answers the same on a cluster as embedded.
 //! - `partition` proves what happens when the network is cut.
 //!
 //! Left out: seeded faults, which the core's simulated clusters have.
@@ -24,5 +25,7 @@ mod processes;
 mod program;
 #[path = "server/python.rs"]
 mod python;
+#[path = "server/shell.rs"]
+mod shell;
 #[path = "server/six.rs"]
 mod six;

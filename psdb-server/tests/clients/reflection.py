@@ -102,6 +102,20 @@ def main():
     assert details["ErrorInfo"].metadata["outcome"] == "not_applied", details
     assert details["BadRequest"].field_violations[0].field == "document", details
 
+    query = {"database": "python", "filter": "lambda d: d['n'] % 100 == 7", "limit": 3}
+    order = remote.message("psdb.v1.SortOrder", key="lambda d: d['n']", descending=True)
+    pages = remote.call(documents, "QueryDocuments", order=order, **query)
+    seen = [json.loads(text)["n"] for page in pages for text in page.documents]
+    assert seen == [507, 407, 307], seen
+
+    error = refused(
+        lambda: list(remote.call(documents, "QueryDocuments", database="python", filter="lambda d: d["))
+    )
+    details = details_of(error)
+    assert details["ErrorInfo"].reason == "INVALID_QUERY", details
+    assert int(details["ErrorInfo"].metadata["column"]) > 0, details
+    assert "column" in details["BadRequest"].field_violations[0].description, details
+
     print("all is well")
 
 

@@ -73,6 +73,18 @@ pub(super) async fn of_documents_change_nothing(client: &Client) {
     assert!(back.to_json().len() > (16 << 20) - 4_096);
 }
 
+pub(super) async fn of_queries_have_a_column(client: &Client) {
+    let database = fresh(client, "columns").await;
+    for (text, at) in [("lambda d: d[", 13), ("lambda d: import os", 11), ("d['a']", 1)] {
+        match database.count(text).await {
+            Err(Error::InvalidQuery { column, .. }) => assert_eq!(column, at, "{text}"),
+            other => panic!("{text}: {other:?}"),
+        }
+        let error = database.find(text).await.err().expect("it is no query");
+        refused(Err::<(), _>(error), Code::InvalidArgument, text);
+    }
+}
+
 pub(super) async fn end_with_the_time_given(client: &Client) {
     fresh(client, "hurry").await;
     let hurried = client.with_timeout(Duration::from_millis(1));

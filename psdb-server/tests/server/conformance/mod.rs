@@ -29,8 +29,11 @@ async fn conforms(client: &Client) {
     documents::of_one_client_are_seen_by_another_at_once(client).await;
     queries::give_all_documents_in_order_over_pages(client).await;
     queries::skip_and_limit_after_merging(client).await;
+    queries::filter_sort_and_count(client).await;
+    queries::count_what_they_skip(client).await;
     failures::of_databases_have_their_kinds(client).await;
     failures::of_documents_change_nothing(client).await;
+    failures::of_queries_have_a_column(client).await;
     failures::end_with_the_time_given(client).await;
 }
 
