@@ -17,6 +17,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::ClientOptions;
 use super::map_cache::{MapCache, Route};
 use super::session::Session;
@@ -38,7 +40,8 @@ const CREATING_PAUSE: Duration = Duration::from_millis(10);
 pub(super) struct Router {
     env: Env,
     caller: LeaderCaller,
-    masters: Vec<Address>,
+    /// The masters as configured, until a map tells who they are now.
+    masters: Mutex<Vec<Address>>,
     pub(super) options: ClientOptions,
     cache: MapCache,
     session: Session,
@@ -61,7 +64,14 @@ impl Router {
     ) -> Router {
         let caller = LeaderCaller::new(env.clone(), transport);
         let session = Session::new(&env);
-        Router { env, caller, masters, options, cache: MapCache::default(), session }
+        Router {
+            env,
+            caller,
+            masters: Mutex::new(masters),
+            options,
+            cache: MapCache::default(),
+            session,
+        }
     }
 
     pub(super) fn env(&self) -> &Env {
@@ -83,9 +93,12 @@ impl Router {
         request: &MasterRequest,
         deadline: Instant,
     ) -> Result<MasterResponse> {
-        let (group, masters, left) = (GroupId::METADATA, &self.masters, self.left(deadline));
+        let (group, left) = (GroupId::METADATA, self.left(deadline));
         let (what, service) = ("the masters", Service::Master);
-        self.caller.call(what, service, group, masters, request, left).await
+        let mut candidates = self.masters.lock().clone();
+        // Workers know the masters of now, should all that this client knew be gone.
+        candidates.extend(self.cache.workers());
+        self.caller.call(what, service, group, &candidates, request, left).await
     }
 
     /// Lets the masters change something, once.
@@ -150,8 +163,11 @@ impl Router {
 
     async fn fetch_map(&self, deadline: Instant) -> Result<()> {
         match self.ask_masters(&MasterRequest::GetMap, deadline).await? {
-            MasterResponse::Map(map) => {
+            MasterResponse::Map(map, masters) => {
                 self.cache.put_map(map);
+                if !masters.is_empty() {
+                    *self.masters.lock() = masters;
+                }
                 Ok(())
             }
             _ => Err(mismatched("the masters")),

@@ -20,6 +20,7 @@ mod builder;
 mod embedded;
 mod faults;
 pub mod invariants;
+mod ledger;
 mod node;
 
 use std::collections::BTreeMap;
@@ -114,7 +115,13 @@ impl Cluster {
 
     /// A client with caches and a session of its own, as another process would have.
     pub fn new_client(&self) -> Client {
-        self.0.new_client("client")
+        self.client_named("client")
+    }
+
+    /// As [`Cluster::new_client`], at an address of its own, so that a partition may name it.
+    pub fn client_named(&self, name: &str) -> Client {
+        let (transport, masters) = (self.0.network.transport(Address::from(name)), &self.0.masters);
+        Client::new(self.0.env.clone(), transport, masters.clone(), ClientOptions::default())
     }
 
     /// The world the cluster lives in.
@@ -167,10 +174,9 @@ impl Cluster {
     }
 }
 
-impl Inner {
-    fn new_client(&self, name: &str) -> Client {
-        let transport = self.network.transport(Address::from(name));
-        Client::new(self.env.clone(), transport, self.masters.clone(), ClientOptions::default())
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.network.unbind_all();
     }
 }
 

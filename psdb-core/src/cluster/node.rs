@@ -132,7 +132,7 @@ impl NodeHandler {
 impl Node {
     /// A node that does not run yet.
     pub(super) fn new(name: &str, role: NodeRole, plan: &Plan, env: &Env) -> Node {
-        let disk = plan.simulated_disks.then(SimDisk::volatile);
+        let disk = plan.simulated_disks.then(SimDisk::new);
         let env = match &disk {
             Some(disk) => env.with_disk(Arc::new(disk.clone())),
             None => env.clone(),

@@ -10,6 +10,9 @@
 //! delete NAME                        deleted ID
 //! worker NAME ADDRESS INCARNATION    status NAME alive|suspect|dead
 //! load NAME SHARD:DOCUMENTS/BYTES/TERM[/leads] ...
+//! restored NAME ADDRESS INCARNATION  a start that counts like another one
+//! move SHARD FROM TO                 moved SHARD GENERATION  cancel SHARD GENERATION
+//! drain NAME                         undrain NAME            remove NAME
 //! place SHARD=NAME,NAME ...          show settings|databases|unfinished|workers|shards|map
 //! reload                             saves, loads, and goes on with what was loaded
 //! ```
@@ -18,11 +21,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Command, Metadata, Response, Unfinished};
+use super::{Command, Metadata, Registration, Response, Unfinished};
 use crate::raft::{Position, StateMachine};
 use crate::sharding::{Placement, RingSpec};
 use crate::transport::message::{DatabaseInfo, IndexDefinition, ShardLoad, WorkerStatus};
-use crate::types::{Address, DatabaseId, LogIndex, NodeId, ShardId, Term, Timestamp};
+use crate::types::{Address, DatabaseId, Epoch, LogIndex, NodeId, ShardId, Term, Timestamp};
 
 #[test]
 fn scripts_give_their_output() {
@@ -136,7 +139,11 @@ impl Script {
                 let map = metadata.map();
                 let mut lines = vec![format!("epoch {}", map.epoch)];
                 lines.extend(map.shards.iter().map(|(shard, p)| {
-                    format!("{shard}: {}", joined(p.replicas.values().map(Address::as_str)))
+                    let moving = p.moving.as_ref().map_or(String::new(), |moving| {
+                        let from = p.replicas[&moving.from].as_str();
+                        format!(" moving {from} -> {} ({})", moving.address, moving.generation)
+                    });
+                    format!("{shard}: {}{moving}", joined(p.replicas.values().map(Address::as_str)))
                 }));
                 lines
             }
@@ -170,12 +177,31 @@ fn command(words: &[&str]) -> Command {
         },
         ["delete", name] => Command::BeginDelete { name: (*name).into() },
         ["deleted", id] => Command::DeleteDone { id: DatabaseId(number(id)) },
-        ["worker", name, address, incarnation] => Command::RegisterWorker {
-            name: (*name).into(),
-            address: (*address).into(),
-            directory: 1,
-            incarnation: number(incarnation),
+        ["worker", name, address, incarnation] => {
+            Command::RegisterWorker(Registration::of(name, address, number(incarnation)))
+        }
+        ["restored", name, address, incarnation] => {
+            let registration = Registration::of(name, address, number(incarnation));
+            Command::RegisterWorker(Registration { start: 99, ..registration })
+        }
+        ["move", shard, from, to] => Command::BeginMove {
+            shard: ShardId(number(shard) as u32),
+            from: NodeId::from_name(from),
+            to: NodeId::from_name(to),
         },
+        ["moved", shard, generation] => Command::EndMove {
+            shard: ShardId(number(shard) as u32),
+            generation: Epoch(number(generation)),
+        },
+        ["cancel", shard, generation] => Command::CancelMove {
+            shard: ShardId(number(shard) as u32),
+            generation: Epoch(number(generation)),
+        },
+        ["drain", name] => Command::SetDraining { worker: NodeId::from_name(name), draining: true },
+        ["undrain", name] => {
+            Command::SetDraining { worker: NodeId::from_name(name), draining: false }
+        }
+        ["remove", name] => Command::RemoveWorker { worker: NodeId::from_name(name) },
         ["status", name, status] => Command::SetWorkerStatus {
             worker: NodeId::from_name(name),
             status: match *status {
@@ -222,7 +248,7 @@ fn placement(text: &str) -> (ShardId, Placement) {
     let (shard, names) = text.split_once('=').unwrap();
     let replicas: BTreeMap<NodeId, Address> =
         list(names).map(|name| (NodeId::from_name(name), "old".into())).collect();
-    (ShardId(number(shard) as u32), Placement { replicas })
+    (ShardId(number(shard) as u32), Placement::founded(replicas))
 }
 
 fn describe(response: &Response) -> String {

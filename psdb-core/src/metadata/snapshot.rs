@@ -12,6 +12,7 @@
 //!
 //! Left out: transport in pieces (`raft`).
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ struct Header {
     last_database: u64,
     last_token: u64,
     map: ShardMap,
+    retired_masters: BTreeSet<NodeId>,
     databases: u64,
     workers: u64,
 }
@@ -50,6 +52,7 @@ pub(super) fn save(state: &Metadata, sink: &mut dyn Write) -> Result<(), StateEr
         last_database: state.last_database,
         last_token: state.last_token,
         map: ShardMap::clone(&state.map),
+        retired_masters: state.retired_masters.clone(),
         databases: state.databases.len() as u64,
         workers: state.workers.len() as u64,
     };
@@ -72,6 +75,7 @@ pub(super) fn load(source: &mut dyn Read) -> Result<Metadata, StateError> {
         last_database: header.last_database,
         last_token: header.last_token,
         map: Arc::new(header.map),
+        retired_masters: header.retired_masters,
         ..Metadata::default()
     };
     for _ in 0..header.databases {
@@ -134,6 +138,16 @@ fn check_map(state: &Metadata) -> Result<(), StateError> {
         if state.worker(*node).is_none_or(|worker| worker.address != *address) {
             return Err(damaged(format!("the map has {node} at {address}, the workers have not")));
         }
+    }
+    let mut moves = state.map.shards.values().filter_map(|p| Some((p, p.moving.as_ref()?)));
+    let unsound = moves.find(|(placement, moving)| {
+        !placement.replicas.contains_key(&moving.from)
+            || placement.replicas.contains_key(&moving.to)
+            || state.worker(moving.to).is_none_or(|worker| worker.address != moving.address)
+            || moving.generation > state.map.epoch
+    });
+    if let Some((_, moving)) = unsound {
+        return Err(damaged(format!("the move from {} to {} is none", moving.from, moving.to)));
     }
     Ok(())
 }

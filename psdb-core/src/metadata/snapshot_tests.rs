@@ -6,7 +6,7 @@ use std::io::Read;
 
 use proptest::prelude::*;
 
-use super::{Command, Metadata};
+use super::{Command, Metadata, Registration};
 use crate::raft::{Position, StateError, StateMachine};
 use crate::sharding::{Placement, RingSpec};
 use crate::transport::message::{IndexDefinition, ShardLoad};
@@ -23,23 +23,15 @@ fn metadata() -> Metadata {
     };
     let commands = [
         Command::Found { cluster: 7, shards: 2, replicas: 1 },
-        Command::RegisterWorker {
-            name: "w1".into(),
-            address: "host:1".into(),
-            directory: 1,
-            incarnation: 3,
-        },
-        Command::RegisterWorker {
-            name: "w2".into(),
-            address: "host:2".into(),
-            directory: 2,
-            incarnation: 3,
-        },
+        Command::RegisterWorker(Registration::of("w1", "host:1", 3)),
+        Command::RegisterWorker(Registration::of("w2", "host:2", 3)),
         Command::PlaceShards {
             placements: (0..2)
-                .map(|shard| (ShardId(shard), Placement { replicas: replicas.clone() }))
+                .map(|shard| (ShardId(shard), Placement::founded(replicas.clone())))
                 .collect(),
         },
+        Command::BeginMove { shard: ShardId(1), from: node, to: NodeId::from_name("w2") },
+        Command::RetireMaster { master: NodeId(5) },
         Command::ReportLoad {
             worker: node,
             shards: BTreeMap::from([(ShardId(1), ShardLoad::default())]),

@@ -19,10 +19,13 @@
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use super::planner::{Plan, plan};
-use super::program::{EvalError, Program};
+use super::plan::Plan;
+use super::planner::plan;
 use super::source::{Documents, Source};
+use super::{EvalError, Meter, Program};
 use crate::codec::{EncodedDocument, ValueRef};
 use crate::types::{DocumentId, Error, Result, Value};
 
@@ -62,6 +65,7 @@ pub struct Execution<S: Source> {
     order: Option<(Program, bool)>,
     left: u64,
     skipped: Skipped,
+    meter: Meter,
     state: State,
 }
 
@@ -107,19 +111,28 @@ impl Skipped {
         }
     }
 
-    fn matches(&mut self, filter: Option<&Program>, document: &EncodedDocument) -> Result<bool> {
+    fn matches(
+        &mut self,
+        filter: Option<&Program>,
+        document: &EncodedDocument,
+        meter: &Meter,
+    ) -> Result<bool> {
         let Some(filter) = filter else { return Ok(true) };
-        Ok(self.value(document, filter.matches(document))?.unwrap_or(false))
+        Ok(self.value(document, filter.matches_within(document, meter))?.unwrap_or(false))
     }
 }
 
 /// The documents the plan for `filter` yields, a superset of what matches.
 fn candidates<'a, S: Source>(source: &'a S, filter: Option<&Program>) -> (Documents<'a>, bool) {
-    if let Some(filter) = filter
-        && let Plan::Index { name, low, high } = plan(filter, &source.indexes())
-        && let Some(found) = source.index_range(&name, as_slice(&low), as_slice(&high))
-    {
-        return (found, true);
+    let plan = filter.map_or(Plan::Scan, |filter| plan(filter, &source.indexes()));
+    match plan {
+        Plan::Scan => {}
+        Plan::Nothing => return (Box::new(std::iter::empty()), true),
+        Plan::Index { name, low, high } => {
+            if let Some(found) = source.index_range(&name, as_slice(&low), as_slice(&high)) {
+                return (found, true);
+            }
+        }
     }
     (source.documents(None), false)
 }
@@ -143,8 +156,9 @@ pub fn count<S: Source>(source: &S, filter: Option<&Program>) -> Result<Counted>
         return Ok(Counted { count: source.count(), skipped });
     }
     let mut count = 0;
+    let meter = Meter::default();
     for document in candidates(source, filter).0 {
-        count += u64::from(skipped.matches(filter, document)?);
+        count += u64::from(skipped.matches(filter, document, &meter)?);
     }
     Ok(Counted { count, skipped })
 }
@@ -159,7 +173,15 @@ impl<S: Source> Execution<S> {
         limit: Option<u64>,
     ) -> Self {
         let (left, skipped) = (limit.unwrap_or(u64::MAX), Skipped::default());
-        Execution { source, filter, order, left, skipped, state: State::Fresh }
+        let meter = Meter::default();
+        Execution { source, filter, order, left, skipped, meter, state: State::Fresh }
+    }
+
+    /// The same query, which ends soon after `cancelled` becomes true.
+    #[must_use]
+    pub fn cancelled_by(mut self, cancelled: Arc<AtomicBool>) -> Self {
+        self.meter = Meter::new(Some(cancelled));
+        self
     }
 
     /// The next results, at most so many documents and, beyond the first, so many bytes.
@@ -193,13 +215,15 @@ impl<S: Source> Execution<S> {
         let descending = self.order.as_ref().is_some_and(|(_, descending)| *descending);
         let mut best = Best::new(self.left);
         for document in candidates {
-            if !self.skipped.matches(filter, document)? {
+            if !self.skipped.matches(filter, document, &self.meter)? {
                 continue;
             }
             let key = match &self.order {
                 None => None,
                 Some((key, _)) => {
-                    let Some(key) = self.skipped.value(document, key.evaluate(document))? else {
+                    let Some(key) =
+                        self.skipped.value(document, key.evaluate_within(document, &self.meter))?
+                    else {
                         continue;
                     };
                     Some(key)
@@ -229,7 +253,7 @@ impl<S: Source> Execution<S> {
                 return Ok((documents, finished));
             }
             last = Some(DocumentId::from(id_of(document)));
-            if self.skipped.matches(self.filter.as_ref(), document)? {
+            if self.skipped.matches(self.filter.as_ref(), document, &self.meter)? {
                 self.left -= 1;
                 bytes += document.bytes().len();
                 documents.push((None, document.clone()));
@@ -310,3 +334,7 @@ impl Best {
         sorted.map(|ranked| (ranked.key, ranked.document)).collect()
     }
 }
+
+#[cfg(test)]
+#[path = "executor_tests.rs"]
+mod tests;

@@ -15,7 +15,7 @@ use openraft::error::{CheckIsLeaderError, RaftError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine::Raft;
-use super::proposer::{ProposeError, group_name};
+use super::proposer::{Gate, ProposeError, group_name};
 use crate::env::{Env, Task};
 use crate::types::{Error, GroupId, Outcome};
 
@@ -30,9 +30,15 @@ pub(crate) struct Barrier {
 }
 
 impl Barrier {
-    pub(crate) fn start(env: &Env, group: GroupId, raft: Raft, round_limit: Duration) -> Barrier {
+    pub(crate) fn start(
+        env: &Env,
+        group: GroupId,
+        raft: Raft,
+        round_limit: Duration,
+        gate: Gate,
+    ) -> Barrier {
         let (queue, reads) = mpsc::unbounded_channel();
-        let rounds = Rounds { env: env.clone(), group, raft, reads, round_limit };
+        let rounds = Rounds { env: env.clone(), group, raft, reads, round_limit, gate };
         let task = env.spawn(rounds.run());
         Barrier { queue, env: env.clone(), group, _task: task }
     }
@@ -66,11 +72,13 @@ struct Rounds {
     raft: Raft,
     reads: mpsc::UnboundedReceiver<Released>,
     round_limit: Duration,
+    gate: Gate,
 }
 
 impl Rounds {
     async fn run(mut self) {
         while let Some(first) = self.reads.recv().await {
+            let _open = self.gate.clone().read_owned().await;
             let mut waiting = vec![first];
             while let Ok(next) = self.reads.try_recv() {
                 waiting.push(next);

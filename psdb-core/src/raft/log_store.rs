@@ -31,6 +31,8 @@ use crate::types::GroupId;
 
 const VOTE_SLOT: u8 = 0;
 const COMMITTED_SLOT: u8 = 1;
+/// The replica's number, where it is not its node's own (see `log_home`).
+pub(super) const REPLICA_SLOT: u8 = 2;
 
 #[derive(Debug, Default)]
 struct Log {

@@ -184,6 +184,14 @@ pub enum Error {
         /// The version it has.
         actual: u64,
     },
+    /// The cluster is not in a state that allows this. The reason says what has to come first.
+    #[error("{what} is not possible now: {reason}")]
+    NotReady {
+        /// What was asked for.
+        what: String,
+        /// What stands in the way.
+        reason: String,
+    },
     /// Nobody who could serve the request was reached.
     #[error("{what} is unavailable: {reason}")]
     Unavailable {
@@ -287,13 +295,15 @@ impl Error {
             | Error::IndexNotFound { .. }
             | Error::NodeNotFound { .. } => Code::NotFound,
             Error::DatabaseExists { .. } | Error::DocumentExists { .. } => Code::AlreadyExists,
-            Error::VersionConflict { .. } | Error::CursorExpired { .. } => Code::FailedPrecondition,
+            Error::VersionConflict { .. }
+            | Error::NotReady { .. }
+            | Error::CursorExpired { .. }
+            | Error::Directory { .. } => Code::FailedPrecondition,
             Error::Unavailable { .. }
             | Error::SessionEvicted { .. }
             | Error::ShuttingDown { .. } => Code::Unavailable,
             Error::DeadlineExceeded { .. } => Code::DeadlineExceeded,
             Error::Corrupt { .. } => Code::DataLoss,
-            Error::Directory { .. } => Code::FailedPrecondition,
             Error::Storage { .. } | Error::Internal { .. } => Code::Internal,
         }
     }
@@ -323,6 +333,7 @@ impl Error {
             | Error::DatabaseExists { .. }
             | Error::DocumentExists { .. }
             | Error::VersionConflict { .. }
+            | Error::NotReady { .. }
             | Error::CursorExpired { .. }
             | Error::Directory { .. } => Outcome::NotApplied,
         }
@@ -349,6 +360,7 @@ impl Error {
             | Error::DatabaseExists { .. }
             | Error::DocumentExists { .. }
             | Error::VersionConflict { .. }
+            | Error::NotReady { .. }
             | Error::SessionEvicted { .. }
             | Error::CursorExpired { .. }
             | Error::Corrupt { .. }

@@ -59,6 +59,23 @@ pub fn validate_database_name(name: &str) -> Result<()> {
     }
 }
 
+/// Checks that a node's `name` is 1 to 64 of `A-Z a-z 0-9 _ - .`.
+///
+/// # Errors
+///
+/// [`Error::InvalidName`] with the rule.
+pub fn validate_node_name(name: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(Error::InvalidName {
+        kind: "node name".into(),
+        name: name.to_owned(),
+        reason: "1 to 64 letters, digits, '_', '-' or '.' are allowed".into(),
+    })
+}
+
 /// Checks that `id` has 1 to 512 bytes.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ mod shard;
 
 pub use master::{
     DatabaseInfo, DatabaseState, Heartbeat, HeartbeatReply, IndexDefinition, MasterInfo,
-    MasterRequest, MasterResponse, ShardInfo, ShardLoad, WorkerInfo, WorkerStatus,
+    MasterRequest, MasterResponse, ShardInfo, ShardLoad, WorkerInfo, WorkerStatus, WorkerTraits,
 };
 pub use shard::{
     Order, Page, Query, ShardRequest, ShardResponse, ShardStats, SkippedDocuments, WriteOp,

@@ -1,0 +1,104 @@
+//! What an evaluation may use: steps, memory, and time until its query is cancelled.
+//!
+//! Steps are handed out in slices, so that counting one costs a subtraction; whenever a slice is
+//! used up, the budgets of the document and of the query are charged and the flag is looked at.
+//! Memory counts what a document's evaluation allocates, freed or not, which is an upper bound of
+//! what it holds at any time.
+//!
+//! Invariant: whatever takes time or memory in proportion to data charges for it before it begins.
+//!
+//! Left out: results that are kept (`executor` pages them).
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::limits::{CANCEL_EVERY, DOCUMENT_FUEL, MEMORY_BYTES, QUERY_FUEL};
+use super::raised::{Eval, EvalError};
+
+/// The budgets of one query on one shard.
+#[derive(Debug)]
+pub struct Meter {
+    /// Steps handed out and not used yet.
+    slice: Cell<u64>,
+    /// Steps the document has left, beyond the slice.
+    document: Cell<u64>,
+    /// Steps the query has left.
+    query: Cell<u64>,
+    /// Bytes the document has left.
+    memory: Cell<u64>,
+    cancelled: Option<Arc<AtomicBool>>,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Meter::new(None)
+    }
+}
+
+impl Meter {
+    /// Full budgets; the query ends soon after `cancelled` becomes true.
+    pub fn new(cancelled: Option<Arc<AtomicBool>>) -> Meter {
+        Meter {
+            slice: Cell::new(0),
+            document: Cell::new(DOCUMENT_FUEL),
+            query: Cell::new(QUERY_FUEL),
+            memory: Cell::new(MEMORY_BYTES),
+            cancelled,
+        }
+    }
+
+    /// Fills up the budgets of a document; those of the query go on.
+    pub(super) fn next_document(&self) {
+        self.document.set(DOCUMENT_FUEL);
+        self.memory.set(MEMORY_BYTES);
+    }
+
+    /// Takes one step.
+    #[inline]
+    pub(super) fn step(&self) -> Eval<()> {
+        self.charge(1)
+    }
+
+    /// Takes so many steps.
+    #[inline]
+    pub(super) fn charge(&self, steps: u64) -> Eval<()> {
+        match self.slice.get().checked_sub(steps) {
+            Some(left) => {
+                self.slice.set(left);
+                Ok(())
+            }
+            None => self.refill(steps),
+        }
+    }
+
+    #[cold]
+    fn refill(&self, steps: u64) -> Eval<()> {
+        if self.cancelled.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            return Err(EvalError::Limit("the query was cancelled".into()));
+        }
+        let needed = steps.saturating_add(CANCEL_EVERY) - self.slice.get();
+        let Some(document) = self.document.get().checked_sub(needed) else {
+            let message = format!("one document took more than {DOCUMENT_FUEL} steps");
+            return Err(EvalError::Limit(message));
+        };
+        let Some(query) = self.query.get().checked_sub(needed) else {
+            let message = format!("the query took more than {QUERY_FUEL} steps");
+            return Err(EvalError::Limit(message));
+        };
+        self.document.set(document);
+        self.query.set(query);
+        self.slice.set(CANCEL_EVERY);
+        Ok(())
+    }
+
+    /// Takes so many bytes of memory, and the time to fill them.
+    pub(super) fn allocate(&self, bytes: u64) -> Eval<()> {
+        let Some(left) = self.memory.get().checked_sub(bytes) else {
+            let message = format!("one document took more than {MEMORY_BYTES} bytes of memory");
+            return Err(EvalError::Limit(message));
+        };
+        self.memory.set(left);
+        self.charge(bytes / 64)
+    }
+}
