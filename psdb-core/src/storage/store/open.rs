@@ -1,14 +1,21 @@
 //! Opening and creating page files.
 //!
 //! Recovery reads both superblocks and takes the newer one of those whose checksum holds and whose
-//! catalog, list of used pages and roots verify. It writes nothing, except when a whole superblock
-//! leads to damage: then that one is replaced by a copy of the good one, so that damage is not
-//! mistaken for good later when pages it led to have been written again.
+//! catalog, list of used pages and roots verify. Then it writes one of them:
 //!
-//! A new file is written aside, synced and renamed, so a page file is complete or not there.
+//! - Normally the one it took, in place and equal. After a failed sync the system may show bytes
+//!   that the disk does not have, and syncing once more does not write them. Only the superblock
+//!   can be in that state, since it is written when all else is durable.
+//! - When a whole superblock leads to damage, that one is replaced by a copy of the good one, so
+//!   that it is not mistaken for good when pages it led to have been written again.
 //!
-//! Invariant: a damaged file is an error or gives an older checkpoint, and says so; it never gives
-//! anything else.
+//! A new file is written aside, synced and renamed, so a page file is complete or not there. One
+//! that has no checkpoint yet is made once more, since its name may not be durable.
+//!
+//! Invariants:
+//! 1. A damaged file is an error or gives an older checkpoint, and says so; it never gives
+//!    anything else.
+//! 2. What is given back survives a power loss right after.
 //!
 //! Left out: verifying all pages (`check`); each is verified when it is read.
 
@@ -29,6 +36,9 @@ use crate::storage::freelist::{Freelist, PageSet};
 use crate::storage::page::{Kind, PAGE_BYTES, Page, PageId, Pointer};
 use crate::storage::pager::{PageCache, Pager};
 use crate::storage::superblock::{self, Chain, Superblock};
+
+/// What the newer superblock of a new file says.
+const EMPTY_GENERATION: u64 = 2;
 
 /// What opening a store found.
 #[derive(Clone, Debug)]
@@ -67,15 +77,28 @@ impl Store {
         path: &Path,
         cache: PageCache,
     ) -> Result<(Store, Opened), StorageError> {
-        let is_new = !disk.exists(path);
-        if is_new {
+        if !disk.exists(path) {
             create(disk, path).map_err(|error| StorageError::io("create", path, error))?;
+            let (store, opened) = Store::open_existing(disk, path, cache)?;
+            return Ok((store, Opened { is_new: true, ..opened }));
         }
+        let (store, opened) = Store::open_existing(disk, path, cache.clone())?;
+        if opened.generation > EMPTY_GENERATION {
+            return Ok((store, opened));
+        }
+        drop(store);
+        create(disk, path).map_err(|error| StorageError::io("create", path, error))?;
+        Store::open_existing(disk, path, cache)
+    }
+
+    fn open_existing(
+        disk: &dyn Disk,
+        path: &Path,
+        cache: PageCache,
+    ) -> Result<(Store, Opened), StorageError> {
         let file = disk.open(path, OpenMode::Write);
         let file = file.map_err(|error| StorageError::io("open", path, error))?;
         let pager = Pager::new(file, path, cache);
-        // What is read now must not be lost later: a process may have died between write and sync.
-        pager.sync()?;
         let (mut found, mut damage) = load_all(&pager)?;
         let newest_seen = found.iter().map(|(superblock, _)| superblock.generation).max();
         let whole = found.iter_mut().filter_map(|(_, loaded)| loaded.take());
@@ -90,14 +113,14 @@ impl Store {
             let good = newest.superblock.clone();
             let generation = newest_seen.map_or(0, |seen| seen + 1);
             newest.superblock = Superblock { slot: 1 - good.slot, generation, ..newest.superblock };
-            let place = superblock::offset(newest.superblock.slot);
-            pager.write_bytes(&newest.superblock.encode(), place)?;
-            pager.sync()?;
             let (catalog, used) = (Catalog::new(), newest.used.clone());
             older = Some(Loaded { superblock: good, catalog, used, lists: Vec::new() });
         }
+        let place = superblock::offset(newest.superblock.slot);
+        pager.write_bytes(&newest.superblock.encode(), place)?;
+        pager.sync()?;
         let opened = Opened {
-            is_new,
+            is_new: false,
             generation: newest.superblock.generation,
             note: newest.superblock.note.clone(),
             damage,
@@ -207,7 +230,7 @@ fn create(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     });
     let catalog = write_list(&*file, catalog_page, &catalog::encode(&Catalog::new()))?;
     let used_pages = write_list(&*file, used_page, &used.encode(page_count))?;
-    for (slot, generation) in [(0, 1), (1, 2)] {
+    for (slot, generation) in [(0, EMPTY_GENERATION - 1), (1, EMPTY_GENERATION)] {
         let note = Bytes::new();
         let superblock = Superblock { slot, generation, page_count, catalog, used_pages, note };
         file.write_at(&superblock.encode(), superblock::offset(slot))?;
