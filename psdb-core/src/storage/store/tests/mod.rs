@@ -7,6 +7,7 @@
 //! - `damage`: every byte of a closed file, flipped.
 //! - `space`: pages come back, and the file shrinks.
 //! - `threads`: readers and checkpoints beside the writer.
+//! - `format`: the dumps in `docs/format.md`.
 //! - `golden`: scripts of splits, merges, free pages and recovery, to be read.
 //!
 //! Left out: real power loss. The simulated disk is harsher than any medium.
@@ -15,6 +16,7 @@ mod basics;
 mod crash;
 mod damage;
 mod failure;
+mod format;
 mod golden;
 mod model;
 mod space;
