@@ -19,6 +19,8 @@
 mod aggregate;
 mod ast;
 mod compiler;
+#[cfg(test)]
+mod compiler_tests;
 mod datetime;
 mod eval;
 mod executor;
