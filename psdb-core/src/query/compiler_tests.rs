@@ -3,9 +3,10 @@
 use super::predicate::{Arguments, Code, Element, Target};
 use super::{Program, expr};
 use crate::golden::run_scripts;
+use crate::types::Result;
 
 fn all<'c>(codes: impl IntoIterator<Item = &'c Code>) -> String {
-    codes.into_iter().map(|code| format!(" {}", shown(code))).collect()
+    codes.into_iter().flat_map(|code| [" ".to_owned(), shown(code)]).collect()
 }
 
 fn elements(elements: &[Element]) -> String {
@@ -119,6 +120,6 @@ fn lambdas_compile_to_code() {
 fn text_and_builder_compile_to_the_same_code() {
     let text = Program::compile("lambda doc: doc['age'] > 30 and doc.get('role') == 'Dev'");
     let built = expr::field("age").gt(30).and(expr::get("role").equals("Dev")).compile();
-    let code = |program: crate::Result<Program>| program.expect("it compiles").code().clone();
+    let code = |program: Result<Program>| program.expect("it compiles").code().clone();
     assert_eq!(code(text), code(built));
 }
