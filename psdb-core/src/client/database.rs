@@ -368,20 +368,6 @@ impl<T: FromDocument> Database<T> {
         WriteOne { database: self.typed(), id: id.clone(), change, if_version: None }
     }
 
-    /// Checks a patch or replacement: an `_id` in it must be the document's own.
-    pub(super) fn body(
-        &self,
-        document: EncodedDocument,
-        id: &DocumentId,
-    ) -> Result<EncodedDocument> {
-        match document.split_id()? {
-            (Some(given), _) if given != *id => Err(Error::InvalidDocument {
-                reason: format!("_id {given:?} cannot be changed; it is {id:?}"),
-            }),
-            (_, body) => Ok(body),
-        }
-    }
-
     pub(super) async fn write_one(&self, id: &DocumentId, operation: WriteOp) -> Result<Updated> {
         validate_document_id(id.as_str())?;
         validate_database_name(&self.name)?;
@@ -453,7 +439,9 @@ fn settle(
         // The database is another one now; nothing of this write was applied.
         Err(gone @ Error::DatabaseGone { .. }) => return Err(gone),
         Err(error) => {
-            positions.iter().for_each(|position| results[*position] = Some(Err(error.clone())));
+            for position in positions {
+                results[*position] = Some(Err(error.clone()));
+            }
             return Ok(());
         }
     };

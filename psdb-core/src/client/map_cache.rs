@@ -7,7 +7,7 @@
 //!
 //! Left out: fetching, which is the router's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -45,6 +45,17 @@ impl MapCache {
     pub(super) fn replicas(&self, shard: ShardId) -> Vec<Address> {
         let map = self.map.lock().clone();
         map.shards.get(&shard).map(|p| p.replicas.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Whether no map with shards has come yet.
+    pub(super) fn is_without_map(&self) -> bool {
+        self.map.lock().shards.is_empty()
+    }
+
+    /// Where the workers of the map are.
+    pub(super) fn workers(&self) -> BTreeSet<Address> {
+        let map = self.map.lock().clone();
+        map.shards.values().flat_map(|placement| placement.replicas.values().cloned()).collect()
     }
 
     pub(super) fn put_map(&self, map: ShardMap) {

@@ -17,9 +17,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::ClientOptions;
 use super::map_cache::{MapCache, Route};
-use super::session::Session;
+use super::session::{Session, Ticket};
 use crate::codec::frame;
 use crate::env::{Env, Instant};
 use crate::transport::message::{
@@ -28,7 +30,7 @@ use crate::transport::message::{
 };
 use crate::transport::redirect::{ATTEMPT, Attempts, CallError, LeaderCaller, Target};
 use crate::transport::{Service, Transport};
-use crate::types::{Address, DatabaseId, Error, GroupId, Outcome, Result, ShardId};
+use crate::types::{Address, DatabaseId, Error, GroupId, LogIndex, Outcome, Result, ShardId};
 
 /// How long one attempt of a query may take: it may have much to read.
 const QUERY_ATTEMPT: Duration = Duration::from_secs(10);
@@ -38,7 +40,8 @@ const CREATING_PAUSE: Duration = Duration::from_millis(10);
 pub(super) struct Router {
     env: Env,
     caller: LeaderCaller,
-    masters: Vec<Address>,
+    /// The masters as configured, until a map tells who they are now.
+    masters: Mutex<Vec<Address>>,
     pub(super) options: ClientOptions,
     cache: MapCache,
     session: Session,
@@ -61,7 +64,14 @@ impl Router {
     ) -> Router {
         let caller = LeaderCaller::new(env.clone(), transport);
         let session = Session::new(&env);
-        Router { env, caller, masters, options, cache: MapCache::default(), session }
+        Router {
+            env,
+            caller,
+            masters: Mutex::new(masters),
+            options,
+            cache: MapCache::default(),
+            session,
+        }
     }
 
     pub(super) fn env(&self) -> &Env {
@@ -83,9 +93,43 @@ impl Router {
         request: &MasterRequest,
         deadline: Instant,
     ) -> Result<MasterResponse> {
-        let (group, masters, left) = (GroupId::METADATA, &self.masters, self.left(deadline));
+        let answer = self.call_masters(request, deadline).await?;
+        if self.cache.is_without_map() {
+            // The map also tells the workers, who know the masters of later days. Whoever needs
+            // the map itself asks again.
+            if let Err(error) = self.fetch_map(deadline).await {
+                tracing::debug!(%error, "no map came with the first answer");
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn call_masters(
+        &self,
+        request: &MasterRequest,
+        deadline: Instant,
+    ) -> Result<MasterResponse> {
+        let (group, left) = (GroupId::METADATA, self.left(deadline));
         let (what, service) = ("the masters", Service::Master);
-        self.caller.call(what, service, group, masters, request, left).await
+        let mut candidates = self.masters.lock().clone();
+        // Workers know the masters of now, should all that this client knew be gone.
+        candidates.extend(self.cache.workers());
+        self.caller.call(what, service, group, &candidates, request, left).await
+    }
+
+    /// Takes a number for a change of the masters that is asked for again and again.
+    pub(super) fn ticket_for_masters(&self) -> Ticket {
+        self.session.begin(GroupId::METADATA)
+    }
+
+    /// Notes how far the masters' log had reached when they forgot this client.
+    pub(super) fn observe_masters(&self, horizon: LogIndex) {
+        self.session.observe(GroupId::METADATA, horizon);
+    }
+
+    /// Whether a deadline has passed.
+    pub(super) fn is_over(&self, deadline: Instant) -> bool {
+        self.left(deadline).is_zero()
     }
 
     /// Lets the masters change something, once.
@@ -149,9 +193,12 @@ impl Router {
     }
 
     async fn fetch_map(&self, deadline: Instant) -> Result<()> {
-        match self.ask_masters(&MasterRequest::GetMap, deadline).await? {
-            MasterResponse::Map(map) => {
+        match self.call_masters(&MasterRequest::GetMap, deadline).await? {
+            MasterResponse::Map(map, masters) => {
                 self.cache.put_map(map);
+                if !masters.is_empty() {
+                    *self.masters.lock() = masters;
+                }
                 Ok(())
             }
             _ => Err(mismatched("the masters")),

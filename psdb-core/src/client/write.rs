@@ -8,7 +8,7 @@ use std::pin::Pin;
 use super::database::Database;
 use crate::codec::EncodedDocument;
 use crate::transport::message::WriteOp;
-use crate::types::{DocumentId, LogIndex, Result, ShardId, Term};
+use crate::types::{DocumentId, Error, LogIndex, Result, ShardId, Term};
 
 /// A document that was inserted, and where that stands in its shard's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,11 +64,11 @@ impl WriteOne {
         let (id, if_version) = (self.id.clone(), self.if_version);
         let operation = match self.change {
             Change::Update(patch) => {
-                let patch = self.database.body(patch?, &id)?.bytes().clone();
+                let patch = body_of(&patch?, &id)?.bytes().clone();
                 WriteOp::Update { id, patch, if_version }
             }
             Change::Replace(body) => {
-                let body = self.database.body(body?, &id)?.bytes().clone();
+                let body = body_of(&body?, &id)?.bytes().clone();
                 WriteOp::Replace { id, body, if_version }
             }
             Change::Delete => WriteOp::Delete { id, if_version },
@@ -83,5 +83,15 @@ impl IntoFuture for WriteOne {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
+    }
+}
+
+/// The fields of a patch or replacement; an `_id` among them must be the document's own.
+fn body_of(document: &EncodedDocument, id: &DocumentId) -> Result<EncodedDocument> {
+    match document.split_id()? {
+        (Some(given), _) if given != *id => Err(Error::InvalidDocument {
+            reason: format!("_id {given:?} cannot be changed; it is {id:?}"),
+        }),
+        (_, body) => Ok(body),
     }
 }

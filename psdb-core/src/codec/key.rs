@@ -104,7 +104,9 @@ fn encode_decoded(value: &Value, out: &mut Vec<u8>, end: usize) {
         Value::String(text) => string(STRING, text, out, end),
         Value::Array(values) => {
             out.push(ARRAY);
-            values.iter().for_each(|item| encode_decoded(item, out, end));
+            for item in values {
+                encode_decoded(item, out, end);
+            }
             out.push(END);
         }
         Value::Object(fields) => {

@@ -18,4 +18,3 @@ mod json;
 pub mod key;
 
 pub use document::{ArrayRef, EncodedDocument, Metadata, ObjectRef, RESERVED_FIELDS, ValueRef};
-pub(crate) use json::{read_value, write_value};

@@ -3,8 +3,10 @@
 //! ```text
 //! message ─► Master::handle ─┬─ Raft   ─► the metadata group's engine
 //!                            └─ Master ─► service: propose, or barrier + read
+//! when a lease is over, on the leader ─► locks: who is next
 //! every 250 ms, on the leader ─► health: who is alive
-//!                             └► reconciler: found the cluster, place shards, finish databases
+//!                             ├► reconciler: found the cluster, place shards, finish databases
+//!                             └► mover: replicas on their way, leads to be handed over
 //! ```
 //! The service decides and proposes; the reconciler does what decided things need outside of the
 //! metadata (opening, clearing and closing databases on their shards), again and again until it
@@ -14,10 +16,14 @@
 //! 1. Only the leader acts, and every act is safe to repeat, even by two who both believe to lead.
 //! 2. What is told to a client was committed before.
 //!
-//! Left out: adding and removing masters (the issue on membership).
+//! Left out: what is decided purely (`placement`, `rebalance`).
 
 mod health;
+mod locks;
+mod membership;
+mod mover;
 pub mod placement;
+pub mod rebalance;
 mod reconciler;
 mod service;
 
@@ -38,6 +44,7 @@ use crate::transport::message::{Reply, ShardResponse};
 use crate::transport::{BoxFuture, Handler, Message, Service, Transport};
 use crate::types::{Address, GroupId, NodeId, Result};
 use health::Health;
+use mover::Mover;
 use reconciler::Reconciler;
 
 /// What a master needs to know.
@@ -59,6 +66,10 @@ pub struct MasterOptions {
     pub suspect_after: Duration,
     /// A worker is dead after so long without a heartbeat; 10 s.
     pub dead_after: Duration,
+    /// The replicas of a worker that is dead for so long are rebuilt elsewhere; 60 s.
+    pub replace_after: Duration,
+    /// Whether this master joins a cluster that exists: it founds nothing and waits to be added.
+    pub join: bool,
     /// How often the leader looks after workers and unfinished work; 250 ms.
     pub tick: Duration,
 }
@@ -75,6 +86,8 @@ impl MasterOptions {
             raft: RaftConfig::default(),
             suspect_after: Duration::from_secs(3),
             dead_after: Duration::from_secs(10),
+            replace_after: Duration::from_mins(1),
+            join: false,
             tick: Duration::from_millis(250),
         }
     }
@@ -83,7 +96,8 @@ impl MasterOptions {
 /// A running master. Bind it to a network as a [`Handler`]; dropping it stops its tasks.
 pub struct Master {
     core: Arc<Core>,
-    ticks: Mutex<Option<Task<()>>>,
+    /// The leader's tick, and the one that ends leases of locks.
+    ticks: Mutex<Vec<Task<()>>>,
 }
 
 /// What the parts of a master share.
@@ -94,6 +108,7 @@ struct Core {
     group: Group<Metadata>,
     health: Health,
     reconciler: Reconciler,
+    mover: Arc<Mover>,
     joined: Notify,
 }
 
@@ -120,12 +135,13 @@ impl Master {
             config: options.raft.clone(),
         };
         let group: Group<Metadata> = Group::start(group_options, &home, transport.clone()).await?;
-        if !group.is_initialized() {
+        if !group.is_initialized() && !options.join {
             let masters = options.masters.iter();
             let members = masters.map(|(name, at)| (NodeId::from_name(name), at.clone())).collect();
             group.initialize(&members).await?;
         }
         let health = Health::new(env.clone(), &options);
+        let mover = Arc::new(Mover::new(env.clone(), transport.clone(), group.clone()));
         let reconciler = Reconciler::new(env.clone(), transport, group.clone());
         let core = Arc::new(Core {
             options,
@@ -134,10 +150,14 @@ impl Master {
             group,
             health,
             reconciler,
+            mover,
             joined: Notify::new(),
         });
-        let ticks = core.env.spawn(tick(core.clone()));
-        Ok(Master { core, ticks: Mutex::new(Some(ticks)) })
+        let ticks = vec![
+            core.env.spawn(tick(core.clone())),
+            core.env.spawn(locks::expire_when_due(core.clone())),
+        ];
+        Ok(Master { core, ticks: Mutex::new(ticks) })
     }
 
     /// The master's name.
@@ -152,7 +172,7 @@ impl Master {
 
     /// Stops the master. Requests under way fail with an unknown outcome.
     pub async fn shutdown(&self) {
-        drop(self.ticks.lock().take());
+        self.ticks.lock().clear();
         self.core.group.shutdown().await;
     }
 }
@@ -176,6 +196,7 @@ async fn tick(core: Arc<Core>) {
             core.lead().await;
         } else {
             core.health.step_down();
+            core.mover.step_down();
         }
         // Woken early when a worker has joined, since the cluster may be waiting for it.
         let _elapsed = core.env.timeout(core.options.tick, core.joined.notified()).await;
@@ -194,6 +215,7 @@ impl Core {
             self.directory.join(cluster).await?;
             self.health.judge(&self.group).await?;
             self.reconciler.place(&self.options).await?;
+            self.mover.kick(&self.options);
             self.reconciler.finish_databases().await
         };
         if let Err(error) = work.await {

@@ -20,7 +20,7 @@
 //! 2. No worker carries more than a quarter above its fair share, rounded up.
 //! 3. It depends neither on the order of the workers nor on anything but the arguments.
 //!
-//! Left out: moving replicas once they are placed, capacities and zones.
+//! Left out: moving replicas once they are placed, capacities and zones (`rebalance`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -134,15 +134,14 @@ impl Board {
         addresses: &BTreeMap<NodeId, Address>,
         shards: u32,
     ) -> BTreeMap<ShardId, Placement> {
-        let mut placements: BTreeMap<_, _> =
-            (0..shards).map(|shard| (ShardId(shard), Placement::default())).collect();
+        let mut replicas: BTreeMap<_, BTreeMap<_, _>> =
+            (0..shards).map(|shard| (ShardId(shard), BTreeMap::new())).collect();
         for (worker, held) in self.held {
             for shard in held {
-                let placement = placements.entry(shard).or_default();
-                placement.replicas.insert(worker, addresses[&worker].clone());
+                replicas.entry(shard).or_default().insert(worker, addresses[&worker].clone());
             }
         }
-        placements
+        replicas.into_iter().map(|(shard, held)| (shard, Placement::founded(held))).collect()
     }
 }
 

@@ -10,12 +10,13 @@
 //!    given id and token once.
 //! 2. A database becomes ready only after each of its shards has said so.
 //!
-//! Left out: moving replicas (the issue on membership).
+//! Left out: moving replicas (`mover`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{MasterOptions, placement};
+use super::{MasterOptions, placement, rebalance};
 use crate::env::Env;
 use crate::metadata::{Command, Metadata, Response, Unfinished};
 use crate::raft::{Group, ProposeError};
@@ -76,12 +77,24 @@ impl Reconciler {
             return Ok(());
         }
         let (shards, replicas) = (settings.shards, settings.replicas as usize);
-        let placements = placement::place_shards(shards, replicas, &workers, RingSpec::default())
-            .map_err(|error| Error::Unavailable {
+        let placed = placement::place_shards(shards, replicas, &workers, RingSpec::default());
+        let mut placements = placed.map_err(|error| Error::Unavailable {
             what: "the cluster".into(),
             reason: error.to_string(),
             outcome: Outcome::NotApplied,
         })?;
+        // Nothing is there to be moved yet, so zones and capacities cost nothing to obey now.
+        let addresses: BTreeMap<NodeId, Address> = workers.into_iter().collect();
+        let seats = super::mover::seats(&metadata, self.env.now(), options.replace_after);
+        for planned in rebalance::plan_moves(&seats, &placements) {
+            let (Some(placement), Some(address)) =
+                (placements.get_mut(&planned.shard), addresses.get(&planned.to))
+            else {
+                continue;
+            };
+            placement.replicas.remove(&planned.from);
+            placement.replicas.insert(planned.to, address.clone());
+        }
         self.propose(&Command::PlaceShards { placements }, STEP_TIMEOUT).await.map(|_map| ())
     }
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::health::Health;
 use super::{Core, placement};
 use crate::codec::frame;
-use crate::metadata::{Command, Metadata, Response};
+use crate::metadata::{Command, Metadata, Registration, Response, moving_of};
 use crate::raft::ProposeError;
 use crate::sharding::RingSpec;
 use crate::transport::Message;
@@ -27,7 +27,7 @@ use crate::types::{
     validate_database_name, validate_field_path,
 };
 
-type Answer<T> = std::result::Result<T, ProposeError>;
+pub(super) type Answer<T> = std::result::Result<T, ProposeError>;
 
 impl Core {
     /// Answers one request to the masters.
@@ -68,14 +68,40 @@ impl Core {
                 self.delete(request, name, timeout).await?;
                 Ok(MasterResponse::Deleted)
             }
-            MasterRequest::GetMap => Ok(MasterResponse::Map((**metadata.map()).clone())),
+            MasterRequest::GetMap => {
+                let map = (**metadata.map()).clone();
+                Ok(MasterResponse::Map(map, self.master_addresses()))
+            }
             MasterRequest::Heartbeat(heartbeat) => {
                 let reply = self.heartbeat(metadata, heartbeat, timeout).await?;
                 Ok(MasterResponse::Heartbeat(reply))
             }
+            MasterRequest::DrainWorker { worker, draining } => {
+                self.drain_worker(&worker, draining, timeout).await?;
+                Ok(MasterResponse::Done)
+            }
+            MasterRequest::RemoveWorker { worker } => {
+                self.remove_worker(&worker, timeout).await?;
+                Ok(MasterResponse::Done)
+            }
+            MasterRequest::MoveShard { shard, from, to } => {
+                self.move_shard(shard, &from, &to, timeout).await?;
+                Ok(MasterResponse::Done)
+            }
+            MasterRequest::AddMaster { name, address } => {
+                self.add_master(&metadata, &name, address, timeout).await?;
+                Ok(MasterResponse::Done)
+            }
+            MasterRequest::RemoveMaster { name } => {
+                self.remove_master(&metadata, &name, timeout).await?;
+                Ok(MasterResponse::Done)
+            }
             MasterRequest::ListWorkers => Ok(MasterResponse::Workers(self.workers(&metadata))),
             MasterRequest::ListMasters => Ok(MasterResponse::Masters(self.masters())),
             MasterRequest::ListShards => Ok(MasterResponse::Shards(self.shards(&metadata))),
+            MasterRequest::Lock(request) => {
+                Ok(MasterResponse::Lock(self.lock(&metadata, request, timeout).await?))
+            }
         }
     }
 
@@ -168,14 +194,18 @@ impl Core {
                 && worker.address == heartbeat.address
                 && worker.directory == heartbeat.directory
                 && worker.incarnation == heartbeat.incarnation
+                && worker.start == heartbeat.start
+                && worker.traits == heartbeat.traits
         });
         if !same {
-            let command = Command::RegisterWorker {
+            let command = Command::RegisterWorker(Registration {
                 name: heartbeat.name.clone(),
                 address: heartbeat.address.clone(),
                 directory: heartbeat.directory,
                 incarnation: heartbeat.incarnation,
-            };
+                start: heartbeat.start,
+                traits: heartbeat.traits.clone(),
+            });
             self.propose(&command, timeout).await?;
             self.joined.notify_one();
         } else if known.is_some_and(Health::revives) {
@@ -185,10 +215,11 @@ impl Core {
         self.health.heard(node, &heartbeat);
         let map = self.group.state().map().clone();
         let map = (map.epoch > heartbeat.epoch).then(|| (*map).clone());
-        Ok(HeartbeatReply { cluster: settings.cluster, map })
+        let masters = self.master_addresses();
+        Ok(HeartbeatReply { cluster: settings.cluster, map, masters })
     }
 
-    async fn propose(&self, command: &Command, timeout: Duration) -> Answer<Response> {
+    pub(super) async fn propose(&self, command: &Command, timeout: Duration) -> Answer<Response> {
         match self.group.propose(None, command, timeout).await?.response {
             Response::Refused(error) => Err(error.into()),
             response => Ok(response),
@@ -233,6 +264,7 @@ impl Core {
                 shard: *shard,
                 leader: leader.and_then(|(node, _)| placement.replicas.get(&node).cloned()),
                 replicas: placement.replicas.values().cloned().collect(),
+                moving: moving_of(placement),
                 term: load.term,
                 applied: load.applied,
                 databases: summaries.get(shard).map_or(0, |summary| summary.databases),
@@ -282,7 +314,7 @@ fn define_indexes(indexes: &[Vec<String>]) -> Result<Vec<IndexDefinition>> {
     indexes.iter().map(define).collect()
 }
 
-fn mismatched() -> ProposeError {
+pub(super) fn mismatched() -> ProposeError {
     ProposeError::Failed(Error::Internal {
         reason: "the metadata answered another question".into(),
         outcome: Outcome::Unknown,

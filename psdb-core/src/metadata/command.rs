@@ -11,11 +11,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
+use super::lock_command::{LockAnswer, LockCommand};
 use crate::sharding::{Placement, RingSpec, ShardMap};
 use crate::transport::message::{
-    DatabaseInfo, IndexDefinition, ShardLoad, WorkerInfo, WorkerStatus,
+    DatabaseInfo, IndexDefinition, ShardLoad, WorkerInfo, WorkerStatus, WorkerTraits,
 };
-use crate::types::{Address, DatabaseId, Error, NodeId, ShardId};
+use crate::types::{Address, DatabaseId, Epoch, Error, NodeId, ShardId};
 
 /// One change of the masters' metadata.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,16 +74,7 @@ pub enum Command {
         id: DatabaseId,
     },
     /// A worker has started, maybe at a new address. Repeatable.
-    RegisterWorker {
-        /// Its name, unique in the cluster.
-        name: String,
-        /// Where it is reached.
-        address: Address,
-        /// Names its data directory, so that one that was made anew is not taken for the old one.
-        directory: u64,
-        /// Grows with every start, so that news of an earlier life are recognized.
-        incarnation: u64,
-    },
+    RegisterWorker(Registration),
     /// The leader judges a worker's health anew. Repeatable.
     SetWorkerStatus {
         /// The worker.
@@ -103,6 +95,80 @@ pub enum Command {
         /// The replicas of every shard.
         placements: BTreeMap<ShardId, Placement>,
     },
+    /// Changes the locks.
+    Lock(LockCommand),
+    /// A replica is to move: the new one is to be made, to learn, and to take the old one's place.
+    BeginMove {
+        /// Of which shard.
+        shard: ShardId,
+        /// Whose replica goes.
+        from: NodeId,
+        /// Who gets one.
+        to: NodeId,
+    },
+    /// The shard's group has the new replica in the old one's place. Repeatable.
+    EndMove {
+        /// Of which shard.
+        shard: ShardId,
+        /// Which move.
+        generation: Epoch,
+    },
+    /// The shard's group is as it was before the move. Repeatable.
+    CancelMove {
+        /// Of which shard.
+        shard: ShardId,
+        /// Which move.
+        generation: Epoch,
+    },
+    /// A worker's replicas are to move away, or may stay again. Repeatable.
+    SetDraining {
+        /// The worker.
+        worker: NodeId,
+        /// Whether it is to be emptied.
+        draining: bool,
+    },
+    /// A master is being taken out of the group, for ever. Repeatable.
+    RetireMaster {
+        /// Its number in Raft.
+        master: NodeId,
+    },
+    /// Forgets a worker that holds nothing.
+    RemoveWorker {
+        /// The worker.
+        worker: NodeId,
+    },
+}
+
+/// A worker's own account of who it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Its name, unique in the cluster.
+    pub name: String,
+    /// Where it is reached.
+    pub address: Address,
+    /// Names its data directory, so that one that was made anew is not taken for the old one.
+    pub directory: u64,
+    /// Grows with every start, so that news of an earlier life are recognized.
+    pub incarnation: u64,
+    /// Drawn at every start, so that two lives that count alike are told apart.
+    pub start: u64,
+    /// Where it stands and how much it can carry.
+    pub traits: WorkerTraits,
+}
+
+#[cfg(test)]
+impl Registration {
+    /// A worker with a directory of its own, in its `incarnation`-th life.
+    pub(super) fn of(name: &str, address: &str, incarnation: u64) -> Registration {
+        Registration {
+            name: name.into(),
+            address: address.into(),
+            directory: 1,
+            incarnation,
+            start: incarnation,
+            traits: WorkerTraits::default(),
+        }
+    }
 }
 
 /// What a [`Command`] answers.
@@ -127,4 +193,6 @@ pub enum Response {
     Done,
     /// Refused; nothing has changed.
     Refused(Error),
+    /// To [`Command::Lock`].
+    Lock(LockAnswer),
 }

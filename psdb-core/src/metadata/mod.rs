@@ -6,6 +6,7 @@
 //!             databases   Creating ─▶ Ready ⇄ Clearing, and from any of them ─▶ Deleting ─▶ gone
 //!             workers     name, address, incarnation, health, load per shard
 //!             map         shard ─▶ replicas, named by its epoch
+//!             locks       name ─▶ lease and queue; fencing tokens grow for ever
 //! ```
 //!
 //! Creating, clearing and deleting a database take many steps on many shards. The intent is
@@ -18,7 +19,9 @@
 //! - `command`: the commands and their answers.
 //! - `databases`: the life of a database.
 //! - `workers`: registration, health and reported load.
+//! - `moves`: replicas on their way, and workers that are emptied and removed.
 //! - `shards`: the shard map, and what shards carry by the workers' reports.
+//! - `locks`, `lock_command`: leases with fencing tokens.
 //! - `snapshot`: the state as bytes.
 //!
 //! Invariants:
@@ -29,15 +32,20 @@
 //!    its worker registered.
 //! 4. A refused command changes nothing.
 //!
-//! Left out: deciding (`master::placement`), acting (`master::reconciler`), locks, moving shards,
-//! and the rules for names, which are checked before anything is proposed.
+//! Left out: deciding (`master::placement`, `master::rebalance`), acting (`master::reconciler`), and
+//! the rules for names, which are checked before anything is proposed.
 
 mod command;
 mod databases;
+mod lock_command;
+mod locks;
+mod moves;
 mod shards;
 mod snapshot;
 mod workers;
 
+#[cfg(test)]
+mod lock_tests;
 #[cfg(test)]
 mod replica_tests;
 #[cfg(test)]
@@ -45,6 +53,7 @@ mod script_tests;
 #[cfg(test)]
 mod snapshot_tests;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
@@ -55,9 +64,12 @@ use crate::sharding::ShardMap;
 use crate::storage::BPlusTree;
 use crate::types::{DatabaseId, Error, NodeId, Outcome, Result};
 
-pub use command::{Command, Response};
+pub use command::{Command, Registration, Response};
 pub use databases::{Cleared, DatabaseRecord, Unfinished};
-pub use shards::ShardSummary;
+pub use lock_command::{LockAnswer, LockCommand};
+pub use locks::ClaimState;
+pub(crate) use locks::PRESENCE_MILLIS;
+pub use shards::{ShardSummary, moving_of};
 pub use workers::WorkerRecord;
 
 /// What a cluster is born with; it never changes afterwards.
@@ -87,6 +99,10 @@ pub struct Metadata {
     names: BPlusTree<Arc<str>, DatabaseId>,
     workers: BPlusTree<NodeId, Arc<WorkerRecord>>,
     map: Arc<ShardMap>,
+    locks: locks::Locks,
+    /// Masters that were taken out of the group. Their names are used up: a master that came back
+    /// under one might vote with what it has forgotten.
+    retired_masters: BTreeSet<NodeId>,
 }
 
 impl Metadata {
@@ -106,6 +122,11 @@ impl Metadata {
         let mut fingerprint = Fingerprint(0xcbf2_9ce4_8422_2325);
         self.save(&mut fingerprint).expect("a fingerprint accepts every write");
         fingerprint.0
+    }
+
+    /// Whether the master of this number was taken out of the group.
+    pub fn is_retired_master(&self, master: NodeId) -> bool {
+        self.retired_masters.contains(&master)
     }
 
     /// Founds the cluster. Whoever comes second learns what the first one set.
@@ -142,14 +163,22 @@ impl StateMachine for Metadata {
             }
             Command::BeginDelete { name } => self.begin_delete(&name),
             Command::DeleteDone { id } => self.delete_done(id),
-            Command::RegisterWorker { name, address, directory, incarnation } => {
-                self.register_worker(time, name, address, (directory, incarnation))
-            }
+            Command::RegisterWorker(registration) => self.register_worker(time, registration),
             Command::SetWorkerStatus { worker, status } => {
                 self.set_worker_status(time, worker, status)
             }
             Command::ReportLoad { worker, shards } => self.report_load(worker, shards),
             Command::PlaceShards { placements } => self.place_shards(placements),
+            Command::Lock(command) => Ok(Response::Lock(self.locks.apply(time, command))),
+            Command::BeginMove { shard, from, to } => self.begin_move(shard, from, to),
+            Command::EndMove { shard, generation } => self.end_move(shard, generation),
+            Command::CancelMove { shard, generation } => self.cancel_move(shard, generation),
+            Command::SetDraining { worker, draining } => self.set_draining(worker, draining),
+            Command::RemoveWorker { worker } => self.remove_worker(worker),
+            Command::RetireMaster { master } => {
+                self.retired_masters.insert(master);
+                Ok(Response::Done)
+            }
         };
         Ok(answer.unwrap_or_else(Response::Refused))
     }

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 
-use super::{Command, Metadata, Response};
+use super::lock_tests::lock_command;
+use super::{Command, Metadata, Registration, Response};
 use crate::raft::{Position, StateMachine};
 use crate::sharding::{Placement, RingSpec};
 use crate::transport::message::{DatabaseState, IndexDefinition, ShardLoad, WorkerStatus};
-use crate::types::{Address, DatabaseId, LogIndex, NodeId, ShardId, Term, Timestamp};
+use crate::types::{Address, DatabaseId, Epoch, LogIndex, NodeId, ShardId, Term, Timestamp};
 
 fn database_name() -> impl Strategy<Value = String> {
     "[abc]"
@@ -54,7 +55,7 @@ fn create() -> impl Strategy<Value = Command> {
 
 fn place() -> impl Strategy<Value = Command> {
     let replicas = btree_map(node(), address(), 2..4);
-    let placement = replicas.prop_map(|replicas| Placement { replicas });
+    let placement = replicas.prop_map(Placement::founded);
     btree_map(shard(), placement, 3..5).prop_map(|placements| Command::PlaceShards { placements })
 }
 
@@ -69,15 +70,31 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(id, token, removed)| Command::ClearDone { id, token, removed }),
         2 => database_name().prop_map(|name| Command::BeginDelete { name }),
         2 => id().prop_map(|id| Command::DeleteDone { id }),
-        4 => (worker_name(), address(), 0..4_u64).prop_map(|(name, address, incarnation)| {
-            Command::RegisterWorker { name, address, directory: 1, incarnation }
-        }),
+        4 => (worker_name(), address(), 0..4_u64, 0..8_u64).prop_map(
+            |(name, address, incarnation, odd)| {
+                let registration = Registration::of(&name, address.as_str(), incarnation);
+                // Now and then a life that counts like another one, which has to be refused.
+                let start = if odd == 0 { 99 } else { registration.start };
+                Command::RegisterWorker(Registration { start, ..registration })
+            },
+        ),
+        3 => (shard(), node(), node())
+            .prop_map(|(shard, from, to)| Command::BeginMove { shard, from, to }),
+        3 => (shard(), 0..12_u64)
+            .prop_map(|(shard, n)| Command::EndMove { shard, generation: Epoch(n) }),
+        2 => (shard(), 0..12_u64)
+            .prop_map(|(shard, n)| Command::CancelMove { shard, generation: Epoch(n) }),
+        1 => (node(), any::<bool>())
+            .prop_map(|(worker, draining)| Command::SetDraining { worker, draining }),
+        1 => node().prop_map(|worker| Command::RemoveWorker { worker }),
+        1 => node().prop_map(|master| Command::RetireMaster { master }),
         2 => node().prop_map(|worker| {
             Command::SetWorkerStatus { worker, status: WorkerStatus::Suspect }
         }),
         2 => (node(), btree_map(shard(), load(), 0..4))
             .prop_map(|(worker, shards)| Command::ReportLoad { worker, shards }),
         3 => place(),
+        8 => lock_command().prop_map(Command::Lock),
     ]
 }
 
@@ -119,7 +136,13 @@ fn check_invariants(state: &Metadata) {
         for (node, address) in &placement.replicas {
             assert_eq!(&state.worker(*node).unwrap().address, address);
         }
+        let Some(moving) = &placement.moving else { continue };
+        assert!(placement.replicas.contains_key(&moving.from));
+        assert!(!placement.replicas.contains_key(&moving.to));
+        assert_eq!(state.worker(moving.to).unwrap().address, moving.address);
+        assert_ne!(placement.replica_of(moving.to), Some(moving.to), "it bears a new number");
     }
+    state.locks.check_invariants().unwrap();
     let infos = state.shard_infos();
     let leaders: BTreeMap<&Address, u64> =
         infos.iter().filter_map(|info| info.leader.as_ref()).fold(BTreeMap::new(), |mut sum, a| {

@@ -9,7 +9,7 @@
 //!    say, each on a registered worker.
 //! 2. Each change of the map raises its epoch by one.
 //!
-//! Left out: choosing placements (`master::placement`), moving replicas.
+//! Left out: choosing placements (`master::placement`), moving replicas (`moves`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,6 +67,7 @@ impl Metadata {
                     shard,
                     leader: leader.map(|worker| worker.address.clone()),
                     replicas: placement.replicas.values().cloned().collect(),
+                    moving: moving_of(placement),
                     term: self.highest_term(shard),
                     applied: report.applied,
                     databases: summary.databases,
@@ -129,6 +130,9 @@ impl Metadata {
             let worker = worker.ok_or_else(|| invalid(format!("no worker has number {node}")))?;
             *address = worker.address.clone();
         }
+        for placement in placements.values_mut() {
+            *placement = Placement::founded(std::mem::take(&mut placement.replicas));
+        }
         let map = ShardMap { epoch: Epoch(self.map.epoch.0 + 1), shards: placements };
         self.map = Arc::new(map.clone());
         Ok(Response::Map(map))
@@ -136,16 +140,31 @@ impl Metadata {
 
     /// Follows a worker to its address, raising the epoch if the map has another one.
     pub(super) fn move_replicas(&mut self, node: NodeId, address: &Address) {
-        let moved = |p: &Placement| p.replicas.get(&node).is_some_and(|known| known != address);
+        let moved = |p: &Placement| {
+            let incoming = p.moving.as_ref().filter(|moving| moving.to == node);
+            let known = p.replicas.get(&node).or(incoming.map(|moving| &moving.address));
+            known.is_some_and(|known| known != address)
+        };
         if !self.map.shards.values().any(moved) {
             return;
         }
         let map = Arc::make_mut(&mut self.map);
         map.epoch.0 += 1;
-        for known in map.shards.values_mut().filter_map(|p| p.replicas.get_mut(&node)) {
-            known.clone_from(address);
+        for placement in map.shards.values_mut() {
+            if let Some(known) = placement.replicas.get_mut(&node) {
+                known.clone_from(address);
+            }
+            if let Some(moving) = placement.moving.as_mut().filter(|moving| moving.to == node) {
+                moving.address.clone_from(address);
+            }
         }
     }
+}
+
+/// The replica that is moving: where it leaves, and where it goes.
+pub fn moving_of(placement: &Placement) -> Option<(Address, Address)> {
+    let moving = placement.moving.as_ref()?;
+    Some((placement.replicas.get(&moving.from)?.clone(), moving.address.clone()))
 }
 
 /// Checks that every shard of the cluster, and no other, gets its full number of replicas.

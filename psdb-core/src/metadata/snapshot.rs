@@ -1,9 +1,10 @@
 //! The metadata as a stream of checksummed frames.
 //!
 //! ```text
-//! Header { settings, counters, map, how many databases and workers }
+//! Header { settings, counters, map, how many databases, workers and locks }
 //! Database(record) ...   by id
 //! Worker(record) ...     by number
+//! Lock(record) ...       by name
 //! ```
 //!
 //! Nothing that is read is trusted: every frame bears a checksum, and the module's invariants are
@@ -12,12 +13,14 @@
 //!
 //! Left out: transport in pieces (`raft`).
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::databases::{check_indexes, check_shards};
+use super::locks::{LockRecord, check_record};
 use super::shards::check_complete;
 use super::{DatabaseRecord, Metadata, Settings, WorkerRecord};
 use crate::codec::frames::{self, ReadError};
@@ -32,6 +35,7 @@ enum Record {
     Header(Header),
     Database(DatabaseRecord),
     Worker(WorkerRecord),
+    Lock(LockRecord),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -40,8 +44,11 @@ struct Header {
     last_database: u64,
     last_token: u64,
     map: ShardMap,
+    retired_masters: BTreeSet<NodeId>,
     databases: u64,
     workers: u64,
+    last_lock_token: u64,
+    locks: u64,
 }
 
 pub(super) fn save(state: &Metadata, sink: &mut dyn Write) -> Result<(), StateError> {
@@ -50,8 +57,11 @@ pub(super) fn save(state: &Metadata, sink: &mut dyn Write) -> Result<(), StateEr
         last_database: state.last_database,
         last_token: state.last_token,
         map: ShardMap::clone(&state.map),
+        retired_masters: state.retired_masters.clone(),
         databases: state.databases.len() as u64,
         workers: state.workers.len() as u64,
+        last_lock_token: state.locks.last_token,
+        locks: state.locks.records.len() as u64,
     };
     write(sink, &Record::Header(header))?;
     for (_, record) in &state.databases {
@@ -59,6 +69,9 @@ pub(super) fn save(state: &Metadata, sink: &mut dyn Write) -> Result<(), StateEr
     }
     for (_, record) in &state.workers {
         write(sink, &Record::Worker(record.as_ref().clone()))?;
+    }
+    for (_, record) in &state.locks.records {
+        write(sink, &Record::Lock(record.as_ref().clone()))?;
     }
     Ok(())
 }
@@ -72,6 +85,7 @@ pub(super) fn load(source: &mut dyn Read) -> Result<Metadata, StateError> {
         last_database: header.last_database,
         last_token: header.last_token,
         map: Arc::new(header.map),
+        retired_masters: header.retired_masters,
         ..Metadata::default()
     };
     for _ in 0..header.databases {
@@ -85,6 +99,13 @@ pub(super) fn load(source: &mut dyn Read) -> Result<Metadata, StateError> {
             return Err(damaged("a worker is missing"));
         };
         add_worker(&mut state, record)?;
+    }
+    state.locks.last_token = header.last_lock_token;
+    for _ in 0..header.locks {
+        let Record::Lock(record) = read(source)? else {
+            return Err(damaged("a lock is missing"));
+        };
+        add_lock(&mut state, record)?;
     }
     check_map(&state)?;
     Ok(state)
@@ -124,6 +145,16 @@ fn add_worker(state: &mut Metadata, record: WorkerRecord) -> Result<(), StateErr
     Ok(())
 }
 
+fn add_lock(state: &mut Metadata, record: LockRecord) -> Result<(), StateError> {
+    let last = state.locks.records.last();
+    if last.is_some_and(|(last, _)| **last >= *record.name) {
+        return Err(damaged(format!("lock '{}' is out of order", record.name)));
+    }
+    check_record(&record, state.locks.last_token).map_err(damaged)?;
+    state.locks.put(record);
+    Ok(())
+}
+
 fn check_map(state: &Metadata) -> Result<(), StateError> {
     if state.map.shards.is_empty() && state.map.epoch == Epoch(0) {
         return Ok(());
@@ -134,6 +165,16 @@ fn check_map(state: &Metadata) -> Result<(), StateError> {
         if state.worker(*node).is_none_or(|worker| worker.address != *address) {
             return Err(damaged(format!("the map has {node} at {address}, the workers have not")));
         }
+    }
+    let mut moves = state.map.shards.values().filter_map(|p| Some((p, p.moving.as_ref()?)));
+    let unsound = moves.find(|(placement, moving)| {
+        !placement.replicas.contains_key(&moving.from)
+            || placement.replicas.contains_key(&moving.to)
+            || state.worker(moving.to).is_none_or(|worker| worker.address != moving.address)
+            || moving.generation > state.map.epoch
+    });
+    if let Some((_, moving)) = unsound {
+        return Err(damaged(format!("the move from {} to {} is none", moving.from, moving.to)));
     }
     Ok(())
 }

@@ -12,15 +12,15 @@
 //! 1. A worker's incarnation never goes back; its address changes only when it grows.
 //! 2. A load is kept only for shards that the cluster has, so a report's size is bounded.
 //!
-//! Left out: judging health by heartbeats (`master::health`); removing a worker.
+//! Left out: judging health by heartbeats (`master::health`); emptying and removing (`moves`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Metadata, Response, invalid};
-use crate::transport::message::{ShardLoad, WorkerInfo, WorkerStatus};
+use super::{Metadata, Registration, Response, invalid};
+use crate::transport::message::{ShardLoad, WorkerInfo, WorkerStatus, WorkerTraits};
 use crate::types::{Address, Error, NodeId, Result, ShardId, Timestamp};
 
 /// All the masters know of one worker.
@@ -36,6 +36,12 @@ pub struct WorkerRecord {
     pub directory: u64,
     /// Which of its lives this is.
     pub incarnation: u64,
+    /// Drawn at the start of that life.
+    pub start: u64,
+    /// Where it stands and how much it can carry.
+    pub traits: WorkerTraits,
+    /// Whether its replicas are to move away.
+    pub draining: bool,
     /// Its health.
     pub status: WorkerStatus,
     /// Since when it has that health.
@@ -76,6 +82,8 @@ impl Metadata {
             node: worker.node,
             address: worker.address.clone(),
             status: worker.status,
+            draining: worker.draining,
+            zone: worker.traits.zone.clone(),
             shards: placed(
                 self.map.shards.values().filter(|p| p.replicas.contains_key(&worker.node)).count(),
             ),
@@ -92,32 +100,34 @@ impl Metadata {
     pub(super) fn register_worker(
         &mut self,
         time: Timestamp,
-        name: String,
-        address: Address,
-        (directory, incarnation): (u64, u64),
+        registration: Registration,
     ) -> Result<Response> {
-        let node = NodeId::from_name(&name);
-        let status = WorkerStatus::Alive;
-        let record = match self.worker(node) {
-            None => WorkerRecord {
-                name,
-                node,
-                address,
-                directory,
-                incarnation,
-                status,
-                since: time,
-                loads: BTreeMap::new(),
-            },
+        let node = NodeId::from_name(&registration.name);
+        let (draining, loads) = match self.worker(node) {
+            None => (false, BTreeMap::new()),
             Some(known) => {
-                check_same_directory(known, &name, directory)?;
-                check_same_worker(known, &name, &address, incarnation)?;
-                if known.incarnation == incarnation {
-                    known.clone()
-                } else {
-                    WorkerRecord { address, incarnation, status, since: time, ..known.clone() }
-                }
+                check_same_directory(known, &registration)?;
+                check_same_worker(known, &registration)?;
+                (known.draining, known.loads.clone())
             }
+        };
+        let Registration { name, address, directory, incarnation, start, traits } = registration;
+        let (status, since) = match self.worker(node) {
+            Some(known) if known.incarnation == incarnation => (known.status, known.since),
+            _ => (WorkerStatus::Alive, time),
+        };
+        let record = WorkerRecord {
+            name,
+            node,
+            address,
+            directory,
+            incarnation,
+            start,
+            traits,
+            draining,
+            status,
+            since,
+            loads,
         };
         self.move_replicas(node, &record.address);
         let leads = self.leaders().values().filter(|(_, leader)| *leader == node).count();
@@ -153,14 +163,16 @@ impl Metadata {
         Ok(Response::Done)
     }
 
-    fn known_worker(&self, node: NodeId) -> Result<&WorkerRecord> {
+    pub(super) fn known_worker(&self, node: NodeId) -> Result<&WorkerRecord> {
         self.worker(node).ok_or_else(|| Error::NodeNotFound { name: node.to_string() })
     }
 }
 
 /// Refuses a worker that has lost what it had voted for and promised to keep.
-fn check_same_directory(known: &WorkerRecord, name: &str, directory: u64) -> Result<()> {
-    if known.name == name && known.directory != directory {
+fn check_same_directory(known: &WorkerRecord, registration: &Registration) -> Result<()> {
+    let Registration { name, directory, .. } = registration;
+    let directory = *directory;
+    if known.name == *name && known.directory != directory {
         return Err(Error::Directory {
             path: format!("of worker '{name}'"),
             reason: format!(
@@ -174,27 +186,30 @@ fn check_same_directory(known: &WorkerRecord, name: &str, directory: u64) -> Res
 }
 
 /// Refuses a namesake, a message from an earlier life, and a double of the present one.
-fn check_same_worker(
-    known: &WorkerRecord,
-    name: &str,
-    address: &Address,
-    incarnation: u64,
-) -> Result<()> {
-    if known.name != name {
+fn check_same_worker(known: &WorkerRecord, registration: &Registration) -> Result<()> {
+    let Registration { name, address, incarnation, start, .. } = registration;
+    let incarnation = *incarnation;
+    if known.name != *name {
         return Err(Error::InvalidName {
             kind: "worker name".into(),
-            name: name.into(),
+            name: name.clone(),
             reason: format!(
                 "its number {} belongs to worker '{}'; choose another name",
                 known.node, known.name
             ),
         });
     }
-    if incarnation < known.incarnation {
-        return Err(invalid(format!(
-            "worker '{name}' has started again since: incarnation {incarnation} is over, {} runs",
-            known.incarnation
-        )));
+    let used = incarnation < known.incarnation
+        || (incarnation == known.incarnation && *start != known.start && *address == known.address);
+    if used {
+        return Err(Error::Directory {
+            path: format!("of worker '{name}'"),
+            reason: format!(
+                "its start number {incarnation} was used before, so the directory was restored \
+                 from an older copy and has forgotten what it voted for; start it under a new \
+                 name with an empty directory"
+            ),
+        });
     }
     if incarnation == known.incarnation && *address != known.address {
         return Err(invalid(format!(

@@ -103,6 +103,13 @@ impl<S: StateMachine> Applier<S> {
         LogIndex(self.0.replica.read().agreed.applied.map_or(0, |id| id.index))
     }
 
+    /// The state together with the index it was reached at.
+    pub(crate) fn state_at(&self) -> (LogIndex, S) {
+        let replica = self.0.replica.read();
+        let applied = replica.agreed.applied.map_or(0, |id| id.index);
+        (LogIndex(applied), replica.machine.clone())
+    }
+
     pub(crate) fn place(&self) -> &SnapshotPlace {
         &self.0.place
     }

@@ -43,7 +43,7 @@ impl Default for RaftConfig {
         RaftConfig {
             heartbeat: Duration::from_millis(150),
             election_min: Duration::from_millis(500),
-            election_max: Duration::from_millis(1_000),
+            election_max: Duration::from_secs(1),
             snapshot_after: 10_000,
             keep_entries: 1_000,
             batch_requests: 1_024,

@@ -9,7 +9,9 @@
 //! 2. After [`Group::read_barrier`] succeeds, [`Group::state`] shows every write acknowledged
 //!    before the call.
 //!
-//! Left out: which members a group has, which its owner decides.
+//! 3. A message to another replica of the group, such as an earlier one on this node, is refused.
+//!
+//! Left out: which members a group has, which its owner decides; changing them (`membership`).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,16 +21,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use openraft::SnapshotPolicy;
 use openraft::error::{InitializeError, RaftError};
+use tokio::sync::OwnedRwLockWriteGuard;
 
 use super::applier::{Applier, SnapshotPlace};
 use super::barrier::Barrier;
 use super::config::RaftConfig;
+use super::election::TieBreaker;
 use super::engine::{Answer, Member, Raft};
 use super::log_home::LogHome;
 use super::log_store::LogStore;
-use super::message::{RaftReply, RaftRequest};
+use super::message::{RaftMessage, RaftReply, RaftRequest};
 use super::network::Links;
-use super::proposer::{ProposeError, Proposer, group_name, known_leader, leads};
+use super::proposer::{Gate, ProposeError, Proposer, group_name, known_leader, leads};
 use super::sessions::SessionLimits;
 use super::snapshot_transfer::Receiver;
 use super::state_machine::StateMachine;
@@ -72,6 +76,8 @@ struct Parts<S> {
     proposer: Proposer,
     barrier: Barrier,
     receiver: Receiver,
+    gate: Gate,
+    _owned: TieBreaker,
 }
 
 impl<S> Clone for Group<S> {
@@ -117,13 +123,27 @@ impl<S: StateMachine> Group<S> {
             pause: config.heartbeat,
         };
         let engine = Arc::new(engine_config(group, config)?);
-        let raft = Raft::new(options.node, engine, links, log, applier.clone())
+        let end = log.last_index();
+        let raft = Raft::new(options.node, engine, links, log.clone(), applier.clone())
             .await
             .map_err(|fatal| internal(group, &fatal))?;
-        let proposer = Proposer::start(env, group, raft.clone(), config);
-        let barrier = Barrier::start(env, group, raft.clone(), config.election_max);
+        let gate = Gate::default();
+        let proposer = Proposer::start(env, group, raft.clone(), config, gate.clone());
+        let limit = config.election_max;
+        let barrier = Barrier::start(env, group, raft.clone(), (log, end), limit, gate.clone());
         let receiver = Receiver::new(place);
-        Ok(Group(Arc::new(Parts { options, raft, applier, proposer, barrier, receiver })))
+        let tie_breaker = TieBreaker::start(env, raft.clone(), config);
+        let parts = Parts {
+            options,
+            raft,
+            applier,
+            proposer,
+            barrier,
+            receiver,
+            gate,
+            _owned: tie_breaker,
+        };
+        Ok(Group(Arc::new(parts)))
     }
 
     /// Makes this pristine replica found its group with `members` as voters; no-op afterwards.
@@ -197,6 +217,11 @@ impl<S: StateMachine> Group<S> {
         self.0.applier.state()
     }
 
+    /// As [`Group::state`], with the log index at which that state was reached.
+    pub fn state_at(&self) -> (LogIndex, S) {
+        self.0.applier.state_at()
+    }
+
     /// How this replica stands in its group.
     pub fn status(&self) -> GroupStatus {
         GroupStatus::of(&self.0.raft.metrics().borrow())
@@ -209,8 +234,14 @@ impl<S: StateMachine> Group<S> {
 
     /// Answers a message of another replica.
     pub async fn handle(&self, body: &[u8]) -> Bytes {
-        let reply = match frame::decode(body) {
-            Ok(request) => self.answer(request).await,
+        let reply = match frame::decode::<RaftMessage>(body) {
+            Ok(message) if message.to != self.node() => RaftReply::Refused(format!(
+                "replica {} of {} is not here; this is {}",
+                message.to,
+                group_name(self.id()),
+                self.node()
+            )),
+            Ok(message) => self.answer(message.request).await,
             Err(error) => RaftReply::Refused(format!("the message does not decode: {error}")),
         };
         frame::encode(&reply)
@@ -265,6 +296,28 @@ impl<S: StateMachine> Group<S> {
     /// How far this replica has applied its log.
     pub fn applied(&self) -> LogIndex {
         self.0.applier.applied()
+    }
+
+    /// This replica's number in its group.
+    pub fn node(&self) -> NodeId {
+        self.0.options.node
+    }
+
+    pub(super) fn raft(&self) -> &Raft {
+        &self.0.raft
+    }
+
+    pub(super) fn env(&self) -> &Env {
+        &self.0.options.env
+    }
+
+    pub(super) fn config(&self) -> &RaftConfig {
+        &self.0.options.config
+    }
+
+    /// Holds proposals and reads back for as long as the answer lives.
+    pub(super) async fn pause_requests(&self) -> OwnedRwLockWriteGuard<()> {
+        self.0.gate.clone().write_owned().await
     }
 
     /// Which group this is a replica of.

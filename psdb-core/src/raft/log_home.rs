@@ -11,18 +11,24 @@
 //! Invariants:
 //! 1. A group is started from its recovered part at most once per opening.
 //! 2. After [`LogHome::close`] the log is sealed, so damage found later is known to be damage.
+//! 3. A replica that bears another number than its node's has that noted before anything else of it
+//!    is, so it comes back under the same number.
+//! 4. A group that is claimed anew begins with nothing: neither records nor snapshots.
 //!
 //! Left out: which groups exist, which the node's role decides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::log_store::REPLICA_SLOT;
+use super::snapshot;
+use crate::codec::frame;
 use crate::env::Env;
-use crate::storage::{RecoveredStream, StorageError, Wal, WalOptions};
-use crate::types::{GroupId, Result};
+use crate::storage::{Record, RecoveredStream, StorageError, Wal, WalOptions};
+use crate::types::{Error, GroupId, NodeId, Result};
 
 /// The log and the snapshots of one process.
 #[derive(Clone, Debug)]
@@ -31,7 +37,7 @@ pub struct LogHome {
     wal: Wal,
     snapshots: PathBuf,
     recovered: Arc<Mutex<BTreeMap<u64, RecoveredStream>>>,
-    known: Arc<BTreeSet<GroupId>>,
+    known: Arc<Mutex<BTreeMap<GroupId, Option<NodeId>>>>,
 }
 
 impl LogHome {
@@ -51,19 +57,67 @@ impl LogHome {
         };
         made.await?;
         let (wal, recovered) = Wal::open(env, &dir.join("wal"), options).await?;
-        let known = recovered.keys().map(|stream| GroupId(*stream)).collect();
+        let known = recovered.iter().map(|(stream, found)| {
+            let number = found.slots.get(&REPLICA_SLOT).map(|bytes| frame::decode(bytes));
+            let number = number.transpose().map_err(|error| Error::Corrupt {
+                path: dir.join("wal").display().to_string(),
+                offset: 0,
+                reason: format!(
+                    "the number of a replica of group {stream} does not decode: {error}"
+                ),
+            })?;
+            Ok((GroupId(*stream), number))
+        });
+        let known = known.collect::<Result<_>>()?;
         Ok(LogHome {
             env: env.clone(),
             wal,
             snapshots,
             recovered: Arc::new(Mutex::new(recovered)),
-            known: Arc::new(known),
+            known: Arc::new(Mutex::new(known)),
         })
     }
 
-    /// The groups that have records in the log, as it was opened.
-    pub fn known_groups(&self) -> impl Iterator<Item = GroupId> + '_ {
-        self.known.iter().copied()
+    /// The groups that have a replica here, each with the number that was noted for it, if that is
+    /// another one than the node's.
+    pub fn known_groups(&self) -> BTreeMap<GroupId, Option<NodeId>> {
+        self.known.lock().clone()
+    }
+
+    /// Makes room for a new replica of `group`, which is to bear `number` if one is given.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Storage`] when the disk refuses.
+    pub async fn claim(&self, group: GroupId, number: Option<NodeId>) -> Result<()> {
+        self.remove_snapshots(group).await?;
+        if let Some(number) = number {
+            let (stream, payload) = (group.0, frame::encode(&number));
+            self.wal.write(vec![Record::Slot { stream, slot: REPLICA_SLOT, payload }]).await?;
+        }
+        self.known.lock().insert(group, number);
+        Ok(())
+    }
+
+    /// Forgets the replica of `group`, which must be shut down: its log first, then its snapshots.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Storage`] when the disk refuses.
+    pub async fn forget(&self, group: GroupId) -> Result<()> {
+        self.wal.write(vec![Record::Forget { stream: group.0 }]).await?;
+        self.known.lock().remove(&group);
+        self.recovered.lock().remove(&group.0);
+        self.remove_snapshots(group).await
+    }
+
+    async fn remove_snapshots(&self, group: GroupId) -> Result<()> {
+        let (disk, dir) = (self.env.disk().clone(), self.snapshots.clone());
+        let removed = self.env.blocking(move || {
+            snapshot::remove_all(&*disk, &dir, group)
+                .map_err(|source| StorageError::io("remove snapshots in", &dir, source))
+        });
+        Ok(removed.await?)
     }
 
     /// Groups whose old entries keep more than `segments` segments alive; a snapshot frees them.

@@ -31,6 +31,8 @@ use crate::types::GroupId;
 
 const VOTE_SLOT: u8 = 0;
 const COMMITTED_SLOT: u8 = 1;
+/// The replica's number, where it is not its node's own (see `log_home`).
+pub(super) const REPLICA_SLOT: u8 = 2;
 
 #[derive(Debug, Default)]
 struct Log {
@@ -75,6 +77,11 @@ impl LogStore {
         let last = log.last();
         log.committed = log.committed.filter(|_| last.is_some()).min(last).max(log.purged);
         Ok(LogStore { stream: group.0, wal, log: Arc::new(Mutex::new(log)), message_bytes })
+    }
+
+    /// The index of the last entry, purged ones counted.
+    pub(crate) fn last_index(&self) -> Option<u64> {
+        self.log.lock().last().map(|last| last.index)
     }
 
     fn slot(&self, slot: u8, payload: Bytes) -> Vec<Record> {

@@ -12,6 +12,14 @@ use serde::{Deserialize, Serialize};
 use super::engine::{Engine, SnapshotMeta, Vote};
 use crate::types::NodeId;
 
+/// A request to one certain replica. A node that held another replica of the group before must not
+/// answer for that one.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct RaftMessage {
+    pub(crate) to: NodeId,
+    pub(crate) request: RaftRequest,
+}
+
 /// A request between replicas.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum RaftRequest {

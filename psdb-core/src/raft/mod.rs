@@ -17,15 +17,17 @@
 //! Invariants: those of each part; above all, nothing is acknowledged before it is durable on a
 //! quorum and applied here, and nothing is applied twice for one request id.
 //!
-//! Left out: changes of membership (the issue on membership), leases.
+//! Left out: leases.
 
 mod applier;
 mod barrier;
 mod config;
+mod election;
 mod engine;
 mod group;
 mod log_home;
 mod log_store;
+mod membership;
 mod message;
 mod network;
 mod proposer;
@@ -39,6 +41,7 @@ mod status;
 pub use config::RaftConfig;
 pub use group::{Applied, Group, GroupOptions};
 pub use log_home::LogHome;
+pub use membership::Reconfigured;
 pub use message::refuse;
 pub use proposer::ProposeError;
 pub use state_machine::{Position, StateError, StateMachine};

@@ -24,7 +24,7 @@ use openraft::raft::{
 use openraft::{OptionalSend, RaftNetwork, RaftNetworkFactory};
 
 use super::engine::{Engine, Member, Snapshot, Vote};
-use super::message::{RaftReply, RaftRequest};
+use super::message::{RaftMessage, RaftReply, RaftRequest};
 use super::snapshot_transfer;
 use crate::codec::frame;
 use crate::env::Env;
@@ -44,14 +44,15 @@ pub(crate) struct Links {
 /// The way to one other replica.
 pub(crate) struct Link {
     links: Links,
-    target: Address,
+    to: NodeId,
+    address: Address,
 }
 
 impl RaftNetworkFactory<Engine> for Links {
     type Network = Link;
 
-    async fn new_client(&mut self, _target: NodeId, member: &Member) -> Link {
-        Link { links: self.clone(), target: member.address() }
+    async fn new_client(&mut self, target: NodeId, member: &Member) -> Link {
+        Link { links: self.clone(), to: target, address: member.address() }
     }
 }
 
@@ -71,22 +72,22 @@ impl Link {
     /// Sends one request and reads its reply.
     pub(crate) async fn request(
         &self,
-        request: &RaftRequest,
+        request: RaftRequest,
         timeout: Duration,
     ) -> io::Result<RaftReply> {
         let message = Message {
             service: Service::Raft,
             group: self.links.group,
             timeout,
-            body: frame::encode(request),
+            body: frame::encode(&RaftMessage { to: self.to, request }),
         };
-        let reply = self.links.transport.call(&self.target, message).await;
+        let reply = self.links.transport.call(&self.address, message).await;
         let reply = reply.map_err(io::Error::other)?;
         frame::decode(&reply).map_err(io::Error::other)
     }
 
     async fn call(&self, request: RaftRequest, option: &RPCOption) -> Result<RaftReply, CallError> {
-        let failed = match self.request(&request, option.hard_ttl()).await {
+        let failed = match self.request(request, option.hard_ttl()).await {
             Ok(RaftReply::Refused(reason)) => io::Error::other(reason),
             Ok(reply) => return Ok(reply),
             Err(error) => error,

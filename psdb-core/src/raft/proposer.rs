@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::ServerState;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{RwLock, mpsc, oneshot};
 
 use super::config::RaftConfig;
 use super::engine::{Answer, Batch, LogId, Raft, Request};
@@ -50,6 +50,10 @@ pub(crate) struct Proposer {
     _task: Task<()>,
 }
 
+/// Holds proposals and reads back while the lead is handed over: each batch and each round passes
+/// the gate for reading, the hand-over takes it for writing.
+pub(crate) type Gate = Arc<RwLock<()>>;
+
 /// The name of a group in errors.
 pub(crate) fn group_name(group: GroupId) -> String {
     group.shard().map_or_else(|| "the masters".to_owned(), |shard| format!("shard {shard}"))
@@ -69,9 +73,16 @@ pub(crate) fn leads(raft: &Raft) -> bool {
 }
 
 impl Proposer {
-    pub(crate) fn start(env: &Env, group: GroupId, raft: Raft, config: &RaftConfig) -> Proposer {
+    pub(crate) fn start(
+        env: &Env,
+        group: GroupId,
+        raft: Raft,
+        config: &RaftConfig,
+        gate: Gate,
+    ) -> Proposer {
         let (queue, waiting) = mpsc::channel(config.waiting_requests);
-        let worker = Worker { env: env.clone(), group, raft, waiting, config: config.clone() };
+        let worker =
+            Worker { env: env.clone(), group, raft, waiting, config: config.clone(), gate };
         let task = env.spawn(worker.run());
         Proposer { queue, env: env.clone(), group, limit: config.waiting_requests, _task: task }
     }
@@ -119,6 +130,7 @@ struct Worker {
     raft: Raft,
     waiting: mpsc::Receiver<Waiting>,
     config: RaftConfig,
+    gate: Gate,
 }
 
 impl Worker {
@@ -132,6 +144,8 @@ impl Worker {
                     None => return,
                 },
             };
+            let gate = self.gate.clone();
+            let _open = gate.read().await;
             let batch;
             (batch, carried) = self.gather(first);
             self.write(batch).await;

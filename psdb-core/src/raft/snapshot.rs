@@ -56,11 +56,21 @@ pub(crate) fn list(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<Ve
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
+/// Removes every snapshot of `group`, whole or not.
+pub(crate) fn remove_all(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<()> {
+    remove_leftovers(disk, dir, group)?;
+    let found = list(disk, dir, group)?;
+    for path in &found {
+        disk.remove(path)?;
+    }
+    if found.is_empty() { Ok(()) } else { disk.sync_dir(dir) }
+}
+
 /// Removes what a crash left half written. Nobody may be writing a snapshot of `group`.
 pub(crate) fn remove_leftovers(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<()> {
     let prefix = format!("g{}-", group.0);
     for name in disk.list(dir)? {
-        if name.starts_with(&prefix) && name.ends_with(".part") {
+        if name.strip_prefix(&prefix).is_some_and(|rest| rest.strip_suffix(".part").is_some()) {
             disk.remove(&dir.join(&name))?;
         }
     }

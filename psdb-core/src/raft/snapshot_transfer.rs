@@ -68,7 +68,7 @@ async fn send_chunks(
         let bytes = read_chunk(link, &file, offset, chunk_bytes).await.map_err(|e| network(&e))?;
         let (meta, total) = (snapshot.meta.clone(), file.length);
         let chunk = Chunk { vote, meta, transfer, offset, total, bytes };
-        match link.request(&RaftRequest::Chunk(chunk), CHUNK_TIMEOUT).await {
+        match link.request(RaftRequest::Chunk(chunk), CHUNK_TIMEOUT).await {
             Ok(RaftReply::Chunk(ChunkReply::Wants(next))) if next <= file.length => {
                 failures = if next > offset { 0 } else { failures + 1 };
                 offset = next;

@@ -25,4 +25,4 @@ pub use bounded::bounded_capacity;
 pub use hash::HashVersion;
 pub(crate) use ring::shard_name;
 pub use ring::{HashRing, RingSpec, Successors, document_ring};
-pub use shard_map::{Placement, ShardMap};
+pub use shard_map::{Move, Placement, ShardMap};

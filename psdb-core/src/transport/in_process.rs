@@ -60,6 +60,19 @@ impl Network {
         state.silent.insert(address.clone());
     }
 
+    /// Takes every node off the network. Handlers hold the network they send through, so this is
+    /// what ends them when their owner is gone.
+    pub fn unbind_all(&self) {
+        let handlers = {
+            let mut state = self.0.state.lock();
+            let handlers = std::mem::take(&mut state.handlers);
+            state.silent.extend(handlers.keys().cloned());
+            handlers
+        };
+        // Dropped outside the lock: what they own may send a last message.
+        drop(handlers);
+    }
+
     /// The sending half for the node or client at `from`.
     pub fn transport(&self, from: Address) -> Arc<dyn Transport> {
         Arc::new(InProcess { network: self.clone(), from })

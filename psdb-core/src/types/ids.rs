@@ -100,6 +100,19 @@ impl NodeId {
         });
         NodeId(hash)
     }
+
+    /// The number of the replica that this worker was given in map `generation`; of a founding
+    /// replica (generation 0), the worker's own.
+    ///
+    /// A replica that was taken away and is given again must not vote with what it has forgotten,
+    /// so it comes back as another member: messages to its predecessor do not reach it.
+    #[must_use]
+    pub fn replica(self, generation: Epoch) -> NodeId {
+        if generation.0 == 0 {
+            return self;
+        }
+        NodeId::from_name(&format!("{self}/{}", generation.0))
+    }
 }
 
 impl fmt::Display for NodeId {

@@ -7,13 +7,11 @@
 //! Sorting needs an order of everything, which Python does not have. [`Value::total_cmp`] is ours:
 //! null, numbers, strings, arrays, objects; within a kind as Python, objects field by field.
 //!
-//! Left out: arithmetic and methods (`query`).
+//! Left out: arithmetic and methods (`query`), JSON text (`codec`).
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
-
-use super::Result;
 
 /// One JSON value. Integers are exact; objects keep the order of their fields.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,22 +67,6 @@ pub(crate) fn compare_int_float(int: i128, float: f64) -> Option<Ordering> {
 }
 
 impl Value {
-    /// Reads one JSON value, as strictly as documents are read.
-    ///
-    /// # Errors
-    ///
-    /// [`super::Error::InvalidDocument`] with line and column.
-    pub fn from_json(text: &str) -> Result<Value> {
-        crate::codec::read_value(text)
-    }
-
-    /// This value as JSON on one line. NaN and infinities, which JSON lacks, become `null`.
-    pub fn to_json(&self) -> String {
-        let mut text = String::new();
-        crate::codec::write_value(self, &mut text);
-        text
-    }
-
     /// The name of this value's type in Python, such as `int` or `NoneType`.
     pub fn type_name(&self) -> &'static str {
         match self {
@@ -135,11 +117,7 @@ impl Value {
     /// # Errors
     ///
     /// [`PyError`], a `TypeError`, when Python does not order the two types.
-    pub fn py_cmp(
-        &self,
-        other: &Value,
-        operator: &str,
-    ) -> std::result::Result<Option<Ordering>, PyError> {
+    pub fn py_cmp(&self, other: &Value, operator: &str) -> Result<Option<Ordering>, PyError> {
         match (self, other) {
             (Value::String(a), Value::String(b)) => Ok(Some(a.cmp(b))),
             (Value::Array(a), Value::Array(b)) => {

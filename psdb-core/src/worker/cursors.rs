@@ -21,7 +21,7 @@ use crate::shard::DatabaseView;
 use crate::types::{Address, Error, Result, ShardId};
 
 /// How long an unused cursor lives.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// How many cursors a worker keeps.
 const LIMIT: usize = 1_024;
 

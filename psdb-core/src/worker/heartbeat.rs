@@ -4,8 +4,11 @@
 //! the answer brings a newer map, if there is one. While the worker has no map yet it asks more
 //! often, so that a new cluster is ready soon.
 //!
-//! Invariant: a map is obeyed only after the cluster it belongs to is noted in the directory, so a
-//! worker never serves two clusters.
+//! Invariants:
+//! 1. A map is obeyed only after the cluster it belongs to is noted in the directory, so a worker
+//!    never serves two clusters.
+//! 2. No replica runs before the masters have accepted this start of the worker. A refusal that
+//!    trying again cannot mend is kept for whoever runs the worker ([`super::Worker::refused`]).
 //!
 //! Left out: what the masters make of silence (`master::health`).
 
@@ -31,22 +34,21 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Heartbeats {
     core: Arc<Core>,
     masters: LeaderCaller,
+    /// The masters as configured, until the masters themselves tell who they are.
     addresses: Vec<Address>,
-    refused: bool,
 }
 
 impl Heartbeats {
     pub(super) fn new(core: Arc<Core>) -> Heartbeats {
         let masters = LeaderCaller::new(core.env.clone(), core.transport.clone());
         let addresses = core.options.masters.clone();
-        Heartbeats { core, masters, addresses, refused: false }
+        Heartbeats { core, masters, addresses }
     }
 
     pub(super) async fn run(mut self) {
         loop {
-            match self.beat().await {
-                Ok(()) => self.refused = false,
-                Err(error) => self.report(&error),
+            if let Err(error) = self.beat().await {
+                self.report(&error);
             }
             self.core.cursors.sweep();
             self.core.replicas.free_log().await;
@@ -56,22 +58,34 @@ impl Heartbeats {
         }
     }
 
-    async fn beat(&self) -> Result<()> {
+    async fn beat(&mut self) -> Result<()> {
         let identity = self.core.directory.identity();
         let heartbeat = Heartbeat {
             name: self.core.options.name.clone(),
             address: self.core.options.address.clone(),
             directory: identity.directory,
             incarnation: identity.incarnation,
+            start: self.core.start,
+            traits: self.core.options.traits.clone(),
             epoch: self.core.replicas.epoch(),
-            shards: loads(self.core.replicas.all()),
+            shards: loads(&self.core.replicas.all()),
         };
         let reply = self.send(heartbeat).await?;
         self.core.directory.join(reply.cluster).await?;
+        self.learn_masters(reply.masters);
+        self.core.replicas.restart_known().await?;
         match reply.map {
             Some(map) => self.core.replicas.obey(map).await,
-            None => Ok(()),
+            None => self.core.replicas.found_groups().await,
         }
+    }
+
+    /// The masters of now come first; those configured stay, in case all others have gone.
+    fn learn_masters(&mut self, masters: Vec<Address>) {
+        let configured = self.core.options.masters.iter();
+        let others = configured.filter(|address| !masters.contains(address)).cloned();
+        self.addresses = masters.iter().cloned().chain(others).collect();
+        *self.core.masters.write() = masters;
     }
 
     async fn send(&self, heartbeat: Heartbeat) -> Result<HeartbeatReply> {
@@ -89,17 +103,20 @@ impl Heartbeats {
     }
 
     /// A refusal is said once and loud, since somebody has to act; silence is an ordinary thing.
-    fn report(&mut self, error: &Error) {
+    fn report(&self, error: &Error) {
         let worker = &self.core.options.name;
         if error.is_retryable() {
             tracing::debug!(%worker, %error, "no master took the heartbeat");
-        } else if !std::mem::replace(&mut self.refused, true) {
+            return;
+        }
+        let known = self.core.refusal.send_replace(Some(error.clone()));
+        if known.as_ref() != Some(error) {
             tracing::error!(%worker, %error, "the masters refuse this worker");
         }
     }
 }
 
-fn loads(replicas: BTreeMap<ShardId, Group<Shard>>) -> BTreeMap<ShardId, ShardLoad> {
+fn loads(replicas: &BTreeMap<ShardId, Group<Shard>>) -> BTreeMap<ShardId, ShardLoad> {
     let load = |replica: &Group<Shard>| {
         let (status, totals) = (replica.status(), replica.state().totals());
         ShardLoad {

@@ -6,15 +6,16 @@
 //! heartbeat ─► the leading master ─► the shard map ─► replicas are started
 //! ```
 //! A worker knows nothing in advance but its name and some masters. Its heartbeat registers it;
-//! the answer tells which shards it holds. Replicas found in its log are started before that, so
-//! a cluster whose masters are all away still serves its documents.
+//! the answer tells which shards it holds. From then on it serves them whether masters are there
+//! or not. Replicas found in its log start when the masters have accepted this start of it.
 //!
 //! Invariants:
 //! 1. A replica is founded (made to form its group) only by a worker whose directory the masters
 //!    have accepted, from the placement they have decided.
 //! 2. Whatever is refused before a proposal changes nothing.
+//! 3. A directory that was wiped or restored from an old copy never votes: the masters refuse it.
 //!
-//! Left out: moving replicas (the issue on membership).
+//! Left out: deciding which replicas a worker holds, which the masters do.
 
 mod cursors;
 mod heartbeat;
@@ -25,14 +26,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
 
 use crate::env::{Env, Task};
 use crate::raft::{Group, LogHome, RaftConfig};
 use crate::shard::Shard;
 use crate::storage::Directory;
+use crate::transport::message::WorkerTraits;
 use crate::transport::{BoxFuture, Handler, Message, Service, Transport};
-use crate::types::{Address, GroupId, NodeId, Result, ShardId};
+use crate::types::{Address, Error, GroupId, NodeId, Result, ShardId};
 use cursors::Cursors;
 use heartbeat::Heartbeats;
 use replicas::Replicas;
@@ -46,6 +49,8 @@ pub struct WorkerOptions {
     pub address: Address,
     /// Where masters are reached; some of them suffice.
     pub masters: Vec<Address>,
+    /// Where it stands and how much it can carry beside others.
+    pub traits: WorkerTraits,
     /// Timers and bounds of its replicas.
     pub raft: RaftConfig,
     /// How often it shows that it lives; 500 ms.
@@ -59,6 +64,7 @@ impl WorkerOptions {
             name: name.into(),
             address,
             masters,
+            traits: WorkerTraits::default(),
             raft: RaftConfig::default(),
             heartbeat: Duration::from_millis(500),
         }
@@ -79,17 +85,25 @@ struct Core {
     transport: Arc<dyn Transport>,
     replicas: Replicas,
     cursors: Cursors,
+    /// Drawn at this start, so that two starts that count alike are told apart.
+    start: u64,
+    /// Where the masters were reached by the last heartbeat's answer.
+    masters: RwLock<Vec<Address>>,
+    /// Why the masters refuse this worker for good, if they do.
+    refusal: watch::Sender<Option<Error>>,
 }
 
 impl Worker {
     /// Starts a worker whose identity lies in `directory` and whose groups lie in `home`.
     ///
-    /// The two are given, so that a process that is master and worker shares one log. Returns when
-    /// all replicas found in the log are running again; joining the cluster goes on by itself.
+    /// The two are given, so that a process that is master and worker shares one log. Joining the
+    /// cluster, and starting what the log holds, goes on by itself.
     ///
     /// # Errors
     ///
-    /// Whatever [`Group::start`] says.
+    /// [`crate::Error::InvalidRequest`] when the options make no sense.
+    // Like `Master::start`, so that the two are started alike.
+    #[allow(clippy::unused_async)]
     pub async fn start(
         options: WorkerOptions,
         env: Env,
@@ -97,12 +111,24 @@ impl Worker {
         home: LogHome,
         transport: Arc<dyn Transport>,
     ) -> Result<Worker> {
+        options.raft.validate()?;
         let node = NodeId::from_name(&options.name);
         let replicas =
             Replicas::new(env.clone(), node, options.raft.clone(), home, transport.clone());
-        replicas.restart_known().await?;
         let cursors = Cursors::new(env.clone(), options.address.clone());
-        let core = Arc::new(Core { options, env, directory, transport, replicas, cursors });
+        let (start, masters) = (env.random_u64(), RwLock::new(options.masters.clone()));
+        let (refusal, _) = watch::channel(None);
+        let core = Arc::new(Core {
+            options,
+            env,
+            directory,
+            transport,
+            replicas,
+            cursors,
+            start,
+            masters,
+            refusal,
+        });
         let heartbeats = core.env.spawn(Heartbeats::new(core.clone()).run());
         Ok(Worker { core, heartbeats: Mutex::new(Some(heartbeats)) })
     }
@@ -122,6 +148,22 @@ impl Worker {
         self.core.replicas.all().into_keys().collect()
     }
 
+    /// Why the masters refuse this worker for good, if they do.
+    pub fn refusal(&self) -> Option<Error> {
+        self.core.refusal.borrow().clone()
+    }
+
+    /// Waits until the masters refuse this worker for good, and returns why: its directory was
+    /// wiped, restored or belongs to another cluster. The message tells the way out.
+    pub async fn refused(&self) -> Error {
+        let mut refusal = self.core.refusal.subscribe();
+        match refusal.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(error)) => error.clone(),
+            // The sender lives in `core`, which this worker holds.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
     /// Stops the worker. Requests under way fail with an unknown outcome.
     pub async fn shutdown(&self) {
         drop(self.heartbeats.lock().take());
@@ -135,7 +177,7 @@ impl Handler for Worker {
             match message.service {
                 Service::Raft => self.core.raft_message(message.group, &message.body).await,
                 Service::Shard => self.core.shard_message(&message).await,
-                Service::Master => service::not_a_master(),
+                Service::Master => self.core.not_a_master(),
             }
         })
     }

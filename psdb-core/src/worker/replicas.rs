@@ -1,27 +1,40 @@
-//! The replicas a worker holds: starting, founding and finding them.
+//! The replicas a worker holds: starting, founding, finding and giving them up.
 //!
-//! A shard's replica is started when the log shows it was here before, or when the shard map first
-//! names this worker for it. Then it also founds its group together with the other members named
-//! by the map; for a group that exists this changes nothing.
+//! ```text
+//! map names us            no replica yet: claim, start; a founding one also founds its group
+//! map names us anew       the replica bears another number: give the old one up, then as above
+//! map does not name us    the group went on without us: give it up
+//! ```
+//! Replicas found in the log are started only once the masters have accepted this start of the
+//! worker: a directory that was restored from an old copy must not vote with what it has forgotten.
 //!
-//! Invariant: one replica per shard, started once.
+//! Of the founders of a group one is preferred, so that leads spread evenly; the others found it
+//! only if that one does not. All found it with the same members, so it does not matter who comes
+//! first.
 //!
-//! Left out: dropping replicas the map takes away (the issue on membership).
+//! Invariants:
+//! 1. One replica per shard, started once.
+//! 2. A replica is given up only on the word of a map in which its group already works without it.
+//!
+//! Left out: deciding who holds what, which the masters do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
-use crate::env::Env;
+use crate::env::{Env, Instant};
 use crate::raft::{Group, GroupOptions, LogHome, RaftConfig};
 use crate::shard::Shard;
-use crate::sharding::ShardMap;
+use crate::sharding::{Placement, ShardMap};
 use crate::transport::Transport;
 use crate::types::{Epoch, GroupId, NodeId, Result, ShardId};
 
 /// How many log segments may gather before a group that holds them is made to take a snapshot.
 const SEGMENTS_KEPT: usize = 4;
+/// How long a founder leaves the founding to the preferred one.
+const FOUNDING_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) struct Replicas {
     env: Env,
@@ -30,7 +43,9 @@ pub(super) struct Replicas {
     home: LogHome,
     transport: Arc<dyn Transport>,
     running: RwLock<BTreeMap<ShardId, Group<Shard>>>,
-    map: RwLock<ShardMap>,
+    map: RwLock<Arc<ShardMap>>,
+    /// When the first map came.
+    placed_at: RwLock<Option<Instant>>,
 }
 
 impl Replicas {
@@ -41,8 +56,8 @@ impl Replicas {
         home: LogHome,
         transport: Arc<dyn Transport>,
     ) -> Replicas {
-        let (running, map) = (RwLock::default(), RwLock::default());
-        Replicas { env, node, config, home, transport, running, map }
+        let (running, map, placed_at) = (RwLock::default(), RwLock::default(), RwLock::default());
+        Replicas { env, node, config, home, transport, running, map, placed_at }
     }
 
     pub(super) fn get(&self, shard: ShardId) -> Option<Group<Shard>> {
@@ -57,46 +72,79 @@ impl Replicas {
         self.map.read().epoch
     }
 
-    /// Starts every replica the log knows.
+    /// Starts every replica the log knows and that does not run yet.
     pub(super) async fn restart_known(&self) -> Result<()> {
-        let known: Vec<_> = self.home.known_groups().filter_map(GroupId::shard).collect();
-        for shard in known {
-            self.start(shard).await?;
+        for (group, number) in self.home.known_groups() {
+            let Some(shard) = group.shard() else { continue };
+            if self.get(shard).is_none() {
+                self.start(shard, number.unwrap_or(self.node)).await?;
+            }
         }
         Ok(())
     }
 
-    /// Does what `map` asks of this worker.
+    /// Does what `map` asks of this worker, as far as it is newer than the one obeyed.
     pub(super) async fn obey(&self, map: ShardMap) -> Result<()> {
         if map.epoch < self.epoch() {
             return Ok(());
         }
         for (shard, placement) in &map.shards {
-            if !placement.replicas.contains_key(&self.node) {
-                continue;
-            }
-            let replica = match self.get(*shard) {
-                Some(replica) => replica,
-                None => self.start(*shard).await?,
-            };
-            if !replica.is_initialized() {
-                replica.initialize(&placement.replicas).await?;
+            self.obey_one(*shard, placement).await?;
+        }
+        self.placed_at.write().get_or_insert_with(|| self.env.instant());
+        *self.map.write() = Arc::new(map);
+        self.found_groups().await
+    }
+
+    async fn obey_one(&self, shard: ShardId, placement: &Placement) -> Result<()> {
+        let duty = placement.replica_of(self.node);
+        let running = self.get(shard);
+        if let Some(replica) = &running
+            && duty != Some(replica.node())
+        {
+            self.give_up(shard, replica).await?;
+        }
+        let Some(number) = duty else { return Ok(()) };
+        if running.is_some_and(|replica| replica.node() == number) {
+            return Ok(());
+        }
+        let noted = (number != self.node).then_some(number);
+        self.home.claim(GroupId::of_shard(shard), noted).await?;
+        self.start(shard, number).await
+    }
+
+    /// Founds the groups that this worker has to found and that nobody has founded yet.
+    pub(super) async fn found_groups(&self) -> Result<()> {
+        let map = self.map.read().clone();
+        let waited = self.placed_at.read().map(|at| self.env.instant().elapsed_since(at));
+        let patient = waited.is_none_or(|waited| waited < FOUNDING_PATIENCE);
+        for (shard, preferred) in map.preferred_founders() {
+            let Some(replica) = self.get(shard) else { continue };
+            let founders = &map.shards[&shard].founders;
+            let founding = founders.contains_key(&replica.node()) && !replica.is_initialized();
+            if founding && (preferred == self.node || !patient) {
+                replica.initialize(founders).await?;
             }
         }
-        *self.map.write() = map;
         Ok(())
     }
 
-    async fn start(&self, shard: ShardId) -> Result<Group<Shard>> {
+    async fn start(&self, shard: ShardId, number: NodeId) -> Result<()> {
         let options = GroupOptions {
             env: self.env.clone(),
             group: GroupId::of_shard(shard),
-            node: self.node,
+            node: number,
             config: self.config.clone(),
         };
         let replica = Group::start(options, &self.home, self.transport.clone()).await?;
-        self.running.write().insert(shard, replica.clone());
-        Ok(replica)
+        self.running.write().insert(shard, replica);
+        Ok(())
+    }
+
+    async fn give_up(&self, shard: ShardId, replica: &Group<Shard>) -> Result<()> {
+        self.running.write().remove(&shard);
+        replica.shutdown().await;
+        self.home.forget(replica.id()).await
     }
 
     /// Makes groups whose old entries keep many log segments alive take a snapshot.

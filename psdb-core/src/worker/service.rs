@@ -13,15 +13,19 @@ use bytes::Bytes;
 use super::Core;
 use crate::codec::{EncodedDocument, frame};
 use crate::query::{Counted, Execution, Program, Results, Skipped};
-use crate::raft::{Applied, Group, ProposeError};
+use crate::raft::{Applied, Group, ProposeError, Reconfigured};
 use crate::shard::{Command, DatabaseView, Response, Shard};
-use crate::transport::Message;
 use crate::transport::message::{
     MasterResponse, Page, Query, Reply, ShardRequest, ShardResponse, SkippedDocuments, WriteOp,
     WriteReceipt,
 };
-use crate::types::{DatabaseId, Error, Limits, Outcome, Result, ShardId, validate_document_id};
+use crate::transport::{Message, Service};
+use crate::types::{
+    DatabaseId, Error, Limits, NodeId, Outcome, Result, ShardId, validate_document_id,
+};
 
+/// How long asking a replica to stand for election may take.
+const TAKE_OVER_TIMEOUT: Duration = Duration::from_millis(500);
 /// How many documents one page holds at most.
 const PAGE_DOCUMENTS: usize = 1_000;
 /// How many bytes of documents one page holds, unless a single document is larger.
@@ -29,14 +33,19 @@ const PAGE_BYTES: usize = 1 << 20;
 /// How many operations one write request holds at most.
 const WRITE_OPERATIONS: usize = 10_000;
 
-/// The answer to a message that was meant for a master.
-pub(super) fn not_a_master() -> Bytes {
-    frame::encode(&Reply::<MasterResponse>::NotHere)
-}
-
 type Answer<T> = std::result::Result<T, ProposeError>;
 
 impl Core {
+    /// The answer to a message that was meant for a master: a hint where one may be.
+    pub(super) fn not_a_master(&self) -> Bytes {
+        let masters = self.masters.read();
+        let any = (!masters.is_empty()).then(|| {
+            let chosen = self.env.random_below(masters.len() as u64) as usize;
+            masters[chosen].clone()
+        });
+        frame::encode(&Reply::<MasterResponse>::NotLeader(any))
+    }
+
     /// Answers one request to a shard.
     pub(super) async fn shard_message(&self, message: &Message) -> Bytes {
         let Some((shard, replica)) =
@@ -107,7 +116,38 @@ impl Core {
             ShardRequest::Stats { database } => {
                 Ok(ShardResponse::Stats(view(replica, database, timeout).await?.stats()))
             }
+            ShardRequest::Reconfigure { members } => {
+                let Reconfigured { done, behind } = replica.reconfigure(&members, timeout).await?;
+                Ok(ShardResponse::Reconfigured { done, behind })
+            }
+            ShardRequest::HandOver { to } => self.hand_over(replica, to).await,
+            ShardRequest::TakeOver => {
+                replica.elect().await?;
+                Ok(ShardResponse::HandedOver)
+            }
         }
+    }
+
+    /// Lets another member of a shard's group lead it.
+    async fn hand_over(&self, replica: &Group<Shard>, to: NodeId) -> Answer<ShardResponse> {
+        let members = replica.status().voters;
+        let address = members.get(&to).cloned().ok_or_else(|| Error::NotReady {
+            what: "handing a shard over".into(),
+            reason: format!("replica {to} is not a voter of its group"),
+        })?;
+        let message = Message {
+            service: Service::Shard,
+            group: replica.id(),
+            timeout: TAKE_OVER_TIMEOUT,
+            body: frame::encode(&ShardRequest::TakeOver),
+        };
+        let take_over = || async {
+            if let Err(error) = self.transport.call(&address, message).await {
+                tracing::debug!(%address, %error, "could not ask a replica to take over");
+            }
+        };
+        replica.hand_over(to, take_over).await?;
+        Ok(ShardResponse::HandedOver)
     }
 
     /// Runs a query until its next page is full, and keeps it if there is more.
@@ -122,9 +162,10 @@ impl Core {
             results.map(|results| (results, execution))
         };
         let (results, execution): (Results, _) = self.env.blocking(run).await?;
-        let cursor = match results.finished {
-            true => None,
-            false => Some(self.cursors.keep(cursor, shard, execution)?),
+        let cursor = if results.finished {
+            None
+        } else {
+            Some(self.cursors.keep(cursor, shard, execution)?)
         };
         let documents = results.documents.into_iter();
         Ok(ShardResponse::Page(Page {

@@ -54,9 +54,7 @@ impl<'de> IntoDeserializer<'de, DeError> for Source<'de> {
 
 type Entries<'de, I> = MapDeserializer<'de, I, DeError>;
 
-fn entries<'de>(
-    object: ObjectRef<'de>,
-) -> Entries<'de, impl Iterator<Item = (&'de str, Source<'de>)>> {
+fn entries(object: ObjectRef<'_>) -> Entries<'_, impl Iterator<Item = (&str, Source<'_>)>> {
     MapDeserializer::new(object.iter().map(|(name, value)| (name, Source(value))))
 }
 

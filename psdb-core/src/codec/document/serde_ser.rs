@@ -55,7 +55,7 @@ struct Items {
 struct Fields {
     variant: Option<&'static str>,
     name: Option<String>,
-    fields: Vec<(String, Value)>,
+    entries: Vec<(String, Value)>,
 }
 
 fn wrap(variant: Option<&'static str>, value: Value) -> Value {
@@ -73,11 +73,11 @@ impl Items {
 
 impl Fields {
     fn new(variant: Option<&'static str>) -> Fields {
-        Fields { variant, name: None, fields: Vec::new() }
+        Fields { variant, name: None, entries: Vec::new() }
     }
 
     fn set(&mut self, name: &str, value: Value) {
-        self.fields.push((name.to_owned(), value));
+        self.entries.push((name.to_owned(), value));
     }
 }
 
@@ -252,7 +252,7 @@ macro_rules! fields {
             }
 
             fn end(self) -> Done {
-                Ok(wrap(self.variant, Value::Object(self.fields)))
+                Ok(wrap(self.variant, Value::Object(self.entries)))
             }
         })*
     };
@@ -285,6 +285,6 @@ impl ser::SerializeMap for Fields {
     }
 
     fn end(self) -> Done {
-        Ok(Value::Object(self.fields))
+        Ok(Value::Object(self.entries))
     }
 }

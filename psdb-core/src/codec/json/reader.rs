@@ -332,7 +332,7 @@ impl<'a> Reader<'a> {
 
     fn error(&self, reason: &str) -> Error {
         let before = &self.text[..self.at.min(self.text.len())];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
         Error::InvalidDocument { reason: format!("{reason} (line {line}, column {column})") }

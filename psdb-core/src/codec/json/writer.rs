@@ -30,11 +30,10 @@ pub(crate) fn write(value: ValueRef<'_>, out: &mut String) {
 /// Appends a decoded value to `out`. A float that JSON cannot say becomes `null`.
 pub(crate) fn write_value(value: &Value, out: &mut String) {
     match value {
-        Value::Null => out.push_str("null"),
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Value::Int(value) => number(*value, out),
         Value::Float(value) if value.is_finite() => float(*value, out),
-        Value::Float(_) => out.push_str("null"),
+        Value::Null | Value::Float(_) => out.push_str("null"),
         Value::String(text) => string(text, out),
         Value::Array(values) => list(values.iter(), out, ('[', ']'), write_value),
         Value::Object(fields) => list(fields.iter(), out, ('{', '}'), |(name, value), out| {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::lock::{LockRequest, LockResponse};
 use crate::sharding::{RingSpec, ShardMap};
 use crate::types::{
     Address, DatabaseId, Epoch, IndexName, LogIndex, NodeId, RequestId, ShardId, Term,
@@ -72,6 +73,21 @@ impl WorkerStatus {
     }
 }
 
+/// Where a worker stands, and how much it can carry beside others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerTraits {
+    /// What it shares the fate of, such as a rack; replicas of a shard avoid one zone.
+    pub zone: Option<String>,
+    /// Its share beside other workers: one of 2 carries twice as much as one of 1.
+    pub capacity: u32,
+}
+
+impl Default for WorkerTraits {
+    fn default() -> Self {
+        WorkerTraits { zone: None, capacity: 1 }
+    }
+}
+
 /// What one replica of a shard carries, as its worker reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardLoad {
@@ -98,6 +114,10 @@ pub struct Heartbeat {
     pub directory: u64,
     /// Grows with every start of the worker.
     pub incarnation: u64,
+    /// Drawn at every start.
+    pub start: u64,
+    /// Where it stands and how much it can carry.
+    pub traits: WorkerTraits,
     /// The epoch of the map it obeys.
     pub epoch: Epoch,
     /// What its replicas carry.
@@ -111,6 +131,8 @@ pub struct HeartbeatReply {
     pub cluster: u64,
     /// The current map, if the worker's is older.
     pub map: Option<ShardMap>,
+    /// Where the masters are reached now.
+    pub masters: Vec<Address>,
 }
 
 /// One worker, as `workers` shows it.
@@ -124,6 +146,10 @@ pub struct WorkerInfo {
     pub address: Address,
     /// Its health.
     pub status: WorkerStatus,
+    /// Whether its replicas are moving away.
+    pub draining: bool,
+    /// The zone it was started in.
+    pub zone: Option<String>,
     /// How many replicas it holds.
     pub shards: u64,
     /// How many of them lead.
@@ -158,6 +184,8 @@ pub struct ShardInfo {
     pub leader: Option<Address>,
     /// Where its replicas are.
     pub replicas: Vec<Address>,
+    /// The replica that is moving: where it leaves, and where it goes.
+    pub moving: Option<(Address, Address)>,
     /// The highest term reported.
     pub term: Term,
     /// How far its leader has applied.
@@ -209,12 +237,47 @@ pub enum MasterRequest {
     GetMap,
     /// A worker's sign of life, from which it also learns its duties.
     Heartbeat(Heartbeat),
+    /// Moves all replicas off a worker, or lets it have some again.
+    DrainWorker {
+        /// Its name.
+        worker: String,
+        /// Whether it is to be emptied.
+        draining: bool,
+    },
+    /// Forgets a worker that holds nothing.
+    RemoveWorker {
+        /// Its name.
+        worker: String,
+    },
+    /// Moves one replica of a shard.
+    MoveShard {
+        /// Which shard.
+        shard: ShardId,
+        /// The name of the worker whose replica goes.
+        from: String,
+        /// The name of the worker that gets one.
+        to: String,
+    },
+    /// Adds a master, which must run already and wait to be added.
+    AddMaster {
+        /// Its name.
+        name: String,
+        /// Where the other masters and the workers reach it.
+        address: Address,
+    },
+    /// Takes a master out of the group for ever.
+    RemoveMaster {
+        /// Its name.
+        name: String,
+    },
     /// Returns all workers.
     ListWorkers,
     /// Returns all masters.
     ListMasters,
     /// Returns all shards.
     ListShards,
+    /// About locks.
+    Lock(LockRequest),
 }
 
 /// The answer to a [`MasterRequest`], inside a [`super::Reply`].
@@ -231,8 +294,10 @@ pub enum MasterResponse {
     },
     /// The database is deleted.
     Deleted,
-    /// The shard map.
-    Map(ShardMap),
+    /// The shard map, and where the masters are reached now.
+    Map(ShardMap, Vec<Address>),
+    /// Done, with nothing to tell.
+    Done,
     /// A worker's duties.
     Heartbeat(HeartbeatReply),
     /// All workers, by name.
@@ -241,4 +306,6 @@ pub enum MasterResponse {
     Masters(Vec<MasterInfo>),
     /// All shards.
     Shards(Vec<ShardInfo>),
+    /// About locks.
+    Lock(LockResponse),
 }

@@ -5,12 +5,14 @@
 //!
 //! Left out: Raft's own messages, which only `raft` reads.
 
+mod lock;
 mod master;
 mod shard;
 
+pub use lock::{LockClaim, LockInfo, LockLease, LockRequest, LockResponse};
 pub use master::{
     DatabaseInfo, DatabaseState, Heartbeat, HeartbeatReply, IndexDefinition, MasterInfo,
-    MasterRequest, MasterResponse, ShardInfo, ShardLoad, WorkerInfo, WorkerStatus,
+    MasterRequest, MasterResponse, ShardInfo, ShardLoad, WorkerInfo, WorkerStatus, WorkerTraits,
 };
 pub use shard::{
     Order, Page, Query, ShardRequest, ShardResponse, ShardStats, SkippedDocuments, WriteOp,

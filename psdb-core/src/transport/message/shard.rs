@@ -7,11 +7,15 @@
 //!
 //! Left out: how a shard answers (`worker`, `shard`).
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::IndexDefinition;
-use crate::types::{DatabaseId, DocumentId, Error, LogIndex, RequestId, Term, Value};
+use crate::types::{
+    Address, DatabaseId, DocumentId, Error, LogIndex, NodeId, RequestId, Term, Value,
+};
 
 /// A request to the shard named by the message's group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,6 +84,19 @@ pub enum ShardRequest {
         /// The database.
         database: DatabaseId,
     },
+    /// Brings the shard's group one step nearer to having exactly these members. Asked for again
+    /// and again until it is so.
+    Reconfigure {
+        /// The members by their numbers in Raft, with the address where each is reached.
+        members: BTreeMap<NodeId, Address>,
+    },
+    /// Hands the lead of the shard's group to another member.
+    HandOver {
+        /// Its number in Raft.
+        to: NodeId,
+    },
+    /// Stands for election at once; asked of a member that is to take the lead over.
+    TakeOver,
 }
 
 /// One operation on one document.
@@ -211,4 +228,13 @@ pub enum ShardResponse {
     },
     /// The size of a database.
     Stats(ShardStats),
+    /// How far the group has got towards the members asked for.
+    Reconfigured {
+        /// Whether it has exactly those, and nothing else is pending.
+        done: bool,
+        /// How many log entries the slowest of the new members lacks.
+        behind: u64,
+    },
+    /// The lead was handed over, or the election begun.
+    HandedOver,
 }
