@@ -207,7 +207,7 @@ fn notice(settings: &Settings) -> Option<&'static str> {
             "note: this cluster is in memory and gone at the end; keep one with \
              'psdb dev --data-dir DIR'",
         ),
-        Place::Directory(_) | Place::Dev(_) => None,
+        Place::Directory(_) | Place::Dev(_) | Place::Remote(_) => None,
     }
 }
 

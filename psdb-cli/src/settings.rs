@@ -36,6 +36,8 @@ pub(crate) enum Place {
     Directory(PathBuf),
     /// A whole cluster in this process.
     Dev(DevCluster),
+    /// A running cluster, by the addresses of some of its nodes.
+    Remote(String),
 }
 
 /// The cluster of `psdb dev`.
@@ -160,11 +162,8 @@ fn place(
         Some(directory) => return Ok(Place::Directory(directory)),
         None => masters.or_else(|| environment("PSDB_MASTERS")),
     };
-    if masters.is_some() {
-        return Err(Failure::usage(
-            "connecting to a running cluster (--masters, PSDB_MASTERS) is not available yet in \
-             this version: use 'psdb dev' or --data-dir",
-        ));
+    if let Some(addresses) = masters {
+        return Ok(Place::Remote(addresses));
     }
     Ok(match environment("PSDB_DATA_DIR") {
         Some(directory) => Place::Directory(directory.into()),
@@ -272,13 +271,11 @@ mod tests {
     }
 
     #[test]
-    fn masters_are_not_available_yet() {
+    fn masters_name_a_running_cluster() {
         for (words, environment) in
             [(&["--masters", "a:1"][..], &[][..]), (&[][..], &[("PSDB_MASTERS", "a:1")][..])]
         {
-            let failure = resolve(words, environment, PIPED).expect_err("not available");
-            assert!(failure.message().contains("psdb dev"), "{}", failure.message());
-            assert_eq!(failure.exit().0, 2);
+            assert_eq!(settings(words, environment).place, Place::Remote("a:1".into()));
         }
         let flag = settings(&["--data-dir", "d"], &[("PSDB_MASTERS", "a:1")]);
         assert_eq!(flag.place, Place::Directory("d".into()));

@@ -5,15 +5,14 @@
 //!
 //! Left out: what each fault does, which [`psdb::Cluster`] documents.
 
-use psdb::{Error, Result};
+use psdb::{Cluster, Error, Result};
 
-use super::local::Local;
 use super::{Faults, Node, Reply};
 
-impl Faults for Local {
+impl Faults for Cluster {
     fn nodes(&self) -> Reply<'_, Vec<Node>> {
         Box::pin(async move {
-            let nodes = self.cluster.nodes().await.into_iter();
+            let nodes = Cluster::nodes(self).await.into_iter();
             let node = |state: psdb::cluster::NodeState| Node {
                 name: state.name,
                 role: state.role.as_str(),
@@ -24,20 +23,20 @@ impl Faults for Local {
     }
 
     fn kill<'a>(&'a self, node: &'a str) -> Reply<'a, ()> {
-        Box::pin(self.cluster.crash(node))
+        Box::pin(Cluster::crash(self, node))
     }
 
     fn restart<'a>(&'a self, node: &'a str) -> Reply<'a, ()> {
-        Box::pin(self.cluster.restart(node))
+        Box::pin(Cluster::restart(self, node))
     }
 
     fn pause<'a>(&'a self, node: &'a str) -> Reply<'a, ()> {
-        Box::pin(self.cluster.pause(node))
+        Box::pin(Cluster::pause(self, node))
     }
 
     fn partition<'a>(&'a self, left: &'a [&'a str], right: &'a [&'a str]) -> Reply<'a, ()> {
         Box::pin(async move {
-            let nodes = self.cluster.nodes().await;
+            let nodes = Cluster::nodes(self).await;
             for name in left.iter().chain(right) {
                 if !nodes.iter().any(|node| node.name == *name) {
                     return Err(Error::NodeNotFound { name: (*name).to_owned() });
@@ -47,16 +46,16 @@ impl Faults for Local {
                     return Err(Error::InvalidRequest { reason });
                 }
             }
-            self.cluster.partition(left, right);
+            Cluster::partition(self, left, right);
             Result::Ok(())
         })
     }
 
     fn heal(&self) {
-        self.cluster.heal();
+        Cluster::heal(self);
     }
 
     fn drop_percent(&self, percent: u8) {
-        self.cluster.drop_percent(percent);
+        Cluster::drop_percent(self, percent);
     }
 }

@@ -1,4 +1,5 @@
-//! The real backend: a PSDB in this process, through the client that every program uses.
+//! The real backend: a PSDB in this process or a running cluster, through the client that every
+//! program uses, which is the same for both.
 //!
 //! Texts become documents and documents become texts here, and nothing else is decided: limits,
 //! names and versions are judged by the database. One request takes at most the time limit of the
@@ -20,9 +21,9 @@ use crate::settings::{Place, Settings};
 
 use super::{Backend, Change, Cursor, DatabaseSummary, Faults, Find, Inserted, Reply};
 
-/// A PSDB in this process.
+/// A client, and the PSDB in this process that it is of, if there is one.
 pub(crate) struct Local {
-    pub(super) cluster: Cluster,
+    cluster: Option<Cluster>,
     client: Client,
     /// Whether it is there to be broken.
     dev: bool,
@@ -39,11 +40,16 @@ impl Local {
             None => client,
         };
         let (dev, on_disk) = match &settings.place {
-            Place::Memory => (false, false),
+            Place::Memory | Place::Remote(_) => (false, false),
             Place::Directory(_) => (false, true),
             Place::Dev(dev) => (true, dev.data_dir.is_some()),
         };
-        Local { cluster, client, dev, on_disk }
+        Local { cluster: Some(cluster), client, dev, on_disk }
+    }
+
+    /// A client of a cluster that runs elsewhere.
+    pub(super) fn connected(client: Client) -> Local {
+        Local { cluster: None, client, dev: false, on_disk: false }
     }
 }
 
@@ -239,15 +245,22 @@ impl Backend for Local {
     }
 
     fn faults(&self) -> Option<&dyn Faults> {
-        self.dev.then_some(self)
+        let cluster = self.cluster.as_ref().filter(|_| self.dev)?;
+        Some(cluster)
     }
 
     fn disk_stats(&self) -> Option<DiskStats> {
-        self.on_disk.then(|| self.cluster.env().disk().stats())
+        let cluster = self.cluster.as_ref().filter(|_| self.on_disk)?;
+        Some(cluster.env().disk().stats())
     }
 
     fn close(&self) -> Reply<'_, ()> {
-        Box::pin(self.cluster.close())
+        Box::pin(async move {
+            match &self.cluster {
+                Some(cluster) => cluster.close().await,
+                None => Ok(()),
+            }
+        })
     }
 }
 

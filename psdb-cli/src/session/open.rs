@@ -1,8 +1,8 @@
 //! Opening the database that the settings name.
 //!
-//! Left out: clusters that run elsewhere, which `settings` does not let through yet.
+//! Left out: what is done with it.
 
-use psdb::Cluster;
+use psdb::{Cluster, ConnectOptions};
 
 use super::Backend;
 use super::local::Local;
@@ -19,6 +19,15 @@ pub(crate) async fn open(settings: &Settings) -> Result<Box<dyn Backend>, Failur
         Place::Memory => Cluster::memory().await?,
         Place::Directory(path) => Cluster::open(path).await?,
         Place::Dev(dev) => start(dev).await?,
+        Place::Remote(addresses) => {
+            let mut options = ConnectOptions::default();
+            if let Some(timeout) = settings.timeout {
+                options.connect_timeout = timeout;
+                options.client.timeout = timeout;
+            }
+            let client = psdb::connect_with(addresses, options).await?;
+            return Ok(Box::new(Local::connected(client)));
+        }
     };
     Ok(Box::new(Local::new(cluster, settings)))
 }

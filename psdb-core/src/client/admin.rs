@@ -62,6 +62,7 @@ impl CreateDatabase {
                 shards: self.shards,
             },
             router.deadline(self.client.timeout),
+            self.client.named,
         );
         match created.await? {
             MasterResponse::Database(info) => router.learn(info),
@@ -141,7 +142,7 @@ impl Client {
     pub async fn delete_database(&self, name: &str) -> Result<()> {
         let request = |request| MasterRequest::DeleteDatabase { request, name: name.to_owned() };
         let deadline = self.router.deadline(self.timeout);
-        match self.router.change_masters(request, deadline).await? {
+        match self.router.change_masters(request, deadline, self.named).await? {
             MasterResponse::Deleted => {
                 self.router.forget(name);
                 Ok(())
@@ -158,7 +159,7 @@ impl Client {
     pub async fn clear_database(&self, name: &str) -> Result<u64> {
         let request = |request| MasterRequest::ClearDatabase { request, name: name.to_owned() };
         let deadline = self.router.deadline(self.timeout);
-        match self.router.change_masters(request, deadline).await? {
+        match self.router.change_masters(request, deadline, self.named).await? {
             MasterResponse::Cleared { removed } => Ok(removed),
             _ => Err(mismatched("the masters")),
         }

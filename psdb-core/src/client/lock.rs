@@ -107,7 +107,7 @@ impl Client {
     ) -> Result<LockResponse> {
         let deadline = self.router.deadline(self.timeout);
         let request = |id| MasterRequest::Lock(request(id));
-        match self.router.change_masters(request, deadline).await? {
+        match self.router.change_masters(request, deadline, None).await? {
             MasterResponse::Lock(response) => Ok(response),
             _ => Err(mismatched("the masters")),
         }

@@ -32,6 +32,7 @@ use tokio::sync::Mutex;
 
 use crate::client::{Client, ClientOptions};
 use crate::env::{DiskStats, Env};
+use crate::transport::Transport;
 use crate::transport::in_process::Network;
 use crate::transport::message::WorkerTraits;
 use crate::types::{Address, Error, Result, validate_node_name};
@@ -127,6 +128,12 @@ impl Cluster {
     pub fn client_named(&self, name: &str) -> Client {
         let (transport, masters) = (self.0.network.transport(Address::from(name)), &self.0.masters);
         Client::new(self.0.env.clone(), transport, masters.clone(), ClientOptions::default())
+    }
+
+    /// The sending half of this cluster's network for somebody called `from`, so that a process
+    /// can let others in.
+    pub fn transport(&self, from: &str) -> Arc<dyn Transport> {
+        self.0.network.transport(Address::from(from))
     }
 
     /// The world the cluster lives in.
