@@ -22,7 +22,8 @@
 //! - `open`, `compact`: beginning and shrinking a file. `catalog`: its trees.
 //! - `insert`, `remove`: the writer's walks; `ownership`: what may be changed in place.
 //! - `value`: chains of overflow pages. `read`, `cursor`: lookups and ranges.
-//! - `epochs`, `snapshot`: what readers look at. `check`: verifying everything.
+//! - `epochs`, `snapshot`: what readers look at. `check`: verifying everything; `salvage`: what
+//!   can be done with a damaged file.
 //!
 //! Invariants:
 //! 1. A page is changed only while nobody but the writer can see it.
@@ -45,6 +46,7 @@ mod open;
 mod ownership;
 mod read;
 mod remove;
+mod salvage;
 mod snapshot;
 mod value;
 
@@ -73,6 +75,7 @@ pub use cursor::{Direction, Range};
 pub(super) use epochs::EpochGuard;
 use epochs::{Epoch, Epochs};
 pub use open::Opened;
+pub use salvage::Repaired;
 pub use snapshot::Snapshot;
 
 /// What the writer, its snapshots and its checkpoints share.

@@ -181,7 +181,7 @@ pub(super) fn load_all(pager: &Pager) -> Result<(Found, Vec<StorageError>), Stor
     Ok((found, damage))
 }
 
-fn read_superblock(pager: &Pager, slot: usize) -> Result<Superblock, StorageError> {
+pub(super) fn read_superblock(pager: &Pager, slot: usize) -> Result<Superblock, StorageError> {
     let (mut bytes, offset) = (vec![0; PAGE_BYTES], superblock::offset(slot));
     let corrupt = |reason: String| StorageError::corrupt(pager.path(), offset, reason);
     match pager.file().read_exact_at(&mut bytes, offset) {
@@ -212,7 +212,10 @@ fn load(pager: &Pager, superblock: Superblock) -> Result<Loaded, StorageError> {
     Ok(Loaded { superblock, catalog, used, lists })
 }
 
-fn load_chain(pager: &Pager, chain: Chain) -> Result<(Bytes, Vec<PageId>), StorageError> {
+pub(super) fn load_chain(
+    pager: &Pager,
+    chain: Chain,
+) -> Result<(Bytes, Vec<PageId>), StorageError> {
     let content = read_chain(pager, chain.length, chain.head)?;
     let pages = chain_pages(pager, chain.length, chain.head)?;
     Ok((content, pages.into_iter().map(|pointer| pointer.id).collect()))
