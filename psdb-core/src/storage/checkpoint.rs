@@ -32,6 +32,10 @@ use super::pager::Pager;
 use super::store::{Catalog, EpochGuard, Root, Shared, encode_catalog};
 use super::superblock::{self, Chain, Superblock};
 
+/// After so many pages a sync: one large sync at the end would hold up those of the log, which
+/// commonly is on the same disk. 2 MiB.
+const SYNC_PAGES: usize = 256;
+
 /// What a checkpoint wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CheckpointStats {
@@ -87,8 +91,12 @@ impl Checkpoint {
     }
 
     fn write_pages(&mut self) -> Result<Superblock, StorageError> {
-        let pages = std::mem::take(&mut self.pages);
-        self.pager().write(pages)?;
+        for pages in std::mem::take(&mut self.pages).chunks(SYNC_PAGES) {
+            self.pager().write(pages.iter().copied())?;
+            if pages.len() == SYNC_PAGES {
+                self.pager().sync()?;
+            }
+        }
         let mut settled = self.catalog.clone();
         for (name, root) in &self.catalog {
             let Some(page) = root.page else { continue };
