@@ -111,7 +111,8 @@ fn ask(
 }
 
 fn durable(plan: &Plan, dir: &Path, report: &mut Report) {
-    let syncs = (0..plan.rounds * 2 + 1).map(|_| measure::sync_latency(dir, 200).as_secs_f64() * 1e6);
+    let syncs =
+        (0..plan.rounds * 2 + 1).map(|_| measure::sync_latency(dir, 200).as_secs_f64() * 1e6);
     let sync = median(syncs.collect());
     let engines = open_all(dir);
     ask(plan, ONE, report, &engines, |engine, round| {
@@ -152,7 +153,9 @@ fn loaded(plan: &Plan, dir: &Path, report: &mut Report) {
     }
     let medians = rates.into_iter().map(|(name, rates)| (name, median_rate(rates))).collect();
     report.rates(LOAD, medians);
-    ask(plan, READ, report, &engines, |engine, _| measure::reads(engine, 1, plan.entries, plan.time));
+    ask(plan, READ, report, &engines, |engine, _| {
+        measure::reads(engine, 1, plan.entries, plan.time)
+    });
     ask(plan, READ_4, report, &engines, |engine, _| {
         measure::reads(engine, 4, plan.entries, plan.time)
     });
@@ -187,7 +190,9 @@ fn checkpoints(plan: &Plan, dir: &Path, report: &mut Report) {
     let p99 = |latencies: &mut Vec<Duration>| {
         latencies.sort_unstable();
         let at = latencies.len() * 99 / 100;
-        latencies.get(at.min(latencies.len().saturating_sub(1))).map_or(f64::NAN, Duration::as_secs_f64)
+        latencies
+            .get(at.min(latencies.len().saturating_sub(1)))
+            .map_or(f64::NAN, Duration::as_secs_f64)
     };
     let (with, without) = (p99(&mut with) * 1e6, p99(&mut without) * 1e6);
     report.figure(
@@ -202,10 +207,18 @@ fn processes(plan: &Plan, dir: &Path, report: &mut Report) {
     let resident = recovery::memory(memory_dir.path(), plan.entries) as f64;
     let budget = recovery::MEMORY_BUDGET as f64;
     report.figure(
-        format!("resident with {} entries and a cache of {}", plan.entries, mebibytes(budget as u64)),
+        format!(
+            "resident with {} entries and a cache of {}",
+            plan.entries,
+            mebibytes(budget as u64)
+        ),
         mebibytes(resident as u64),
     );
-    report.at_most("resident beyond the cache, MiB", (resident - budget) / f64::from(1 << 20), 64.0);
+    report.at_most(
+        "resident beyond the cache, MiB",
+        (resident - budget) / f64::from(1 << 20),
+        64.0,
+    );
     let kill_dir = tempfile::tempdir_in(dir).expect("a directory");
     let killed = recovery::kill(kill_dir.path(), plan.entries, plan.time * 4);
     let replayed = killed.replayed_bytes as f64 / f64::from(1 << 20);
@@ -238,7 +251,8 @@ fn group(plan: &Plan, dir: &Path, report: &mut Report) {
                     let mut done = 0_u64;
                     while std::time::Instant::now() < end {
                         let text = "x".repeat(engine::VALUE_BYTES - 30);
-                        let document = BTreeMap::from([("task", format!("{task}")), ("text", text)]);
+                        let document =
+                            BTreeMap::from([("task", format!("{task}")), ("text", text)]);
                         entries.insert_one(&document).await.expect("an insert");
                         done += 1;
                     }

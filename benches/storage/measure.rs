@@ -122,7 +122,11 @@ fn read_with(
 }
 
 /// The latencies of single durable puts while `goes_on`, sorted.
-pub fn put_latencies(engine: &dyn Engine, mut goes_on: impl FnMut() -> bool, seed: u64) -> Vec<Duration> {
+pub fn put_latencies(
+    engine: &dyn Engine,
+    mut goes_on: impl FnMut() -> bool,
+    seed: u64,
+) -> Vec<Duration> {
     let mut numbers = Numbers::new(seed + 991, 1 << 40);
     let mut latencies = Vec::new();
     while goes_on() {
@@ -173,7 +177,8 @@ pub fn disk_bytes(dir: &Path) -> u64 {
 pub fn resident_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());
+    let kilobytes =
+        line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());
     kilobytes.unwrap_or(0) << 10
 }
 

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use psdb_core::env::Env;
-use psdb_core::storage::store::Direction;
+use psdb_core::storage::store::{Direction, Tree};
 use psdb_core::storage::wal::{Record, Wal, WalOptions};
-use psdb_core::storage::{PageCache, Snapshot, Store};
+use psdb_core::storage::{PageCache, Store};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
@@ -187,7 +187,8 @@ impl Engine for Psdb {
     }
 
     fn reader(&self) -> Box<dyn Reader + '_> {
-        Box::new(PsdbReader(self.state.store.lock().expect("no panics").snapshot()))
+        let snapshot = self.state.store.lock().expect("no panics").snapshot();
+        Box::new(PsdbReader(snapshot.tree(TREE).expect("a read")))
     }
 
     fn settle(&self) {
@@ -204,17 +205,16 @@ impl Drop for Psdb {
     }
 }
 
-struct PsdbReader(Snapshot);
+struct PsdbReader(Tree);
 
 impl Reader for PsdbReader {
     fn get(&mut self, key: &[u8]) -> Option<usize> {
-        self.0.get(TREE, key).expect("a read").map(|value| value.len())
+        self.0.get(key).expect("a read").map(|value| value.len())
     }
 
     fn scan(&mut self, key: &[u8], count: usize) -> usize {
         use std::ops::Bound;
-        let mut range =
-            self.0.range(TREE, Bound::Included(key), Bound::Unbounded, Direction::Ascending);
+        let mut range = self.0.range(Bound::Included(key), Bound::Unbounded, Direction::Ascending);
         let mut bytes = 0;
         for _ in 0..count {
             match range.next_with(|key, value| key.len() + value.len()).expect("a read") {

@@ -80,8 +80,11 @@ impl Report {
         for (name, value) in machine {
             writeln!(page, "- {name}: {value}").expect("a string");
         }
-        let engines: Vec<&str> =
-            self.rates.first().map(|(_, rates)| rates.keys().copied().collect()).unwrap_or_default();
+        let engines: Vec<&str> = self
+            .rates
+            .first()
+            .map(|(_, rates)| rates.keys().copied().collect())
+            .unwrap_or_default();
         writeln!(page, "\n| | {} |", engines.join(" | ")).expect("a string");
         writeln!(page, "|---|{}", "---:|".repeat(engines.len())).expect("a string");
         for (question, rates) in &self.rates {
@@ -100,7 +103,8 @@ impl Report {
         }
         page.push_str("\n## Goals\n\n");
         for (goal, met) in &self.goals {
-            writeln!(page, "- {} {goal}", if *met { "met:" } else { "**missed:**" }).expect("a string");
+            writeln!(page, "- {} {goal}", if *met { "met:" } else { "**missed:**" })
+                .expect("a string");
         }
         let (met, all) = self.met();
         writeln!(page, "\ngoals met: {met} of {all}\n").expect("a string");

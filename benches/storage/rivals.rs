@@ -59,10 +59,11 @@ impl Reader for RedbReader {
 
     fn scan(&mut self, key: &[u8], count: usize) -> usize {
         let range = self.0.range::<&[u8]>(key..).expect("range");
-        let length = |entry: Result<(redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>), _>| {
-            let (key, value) = entry.map_err(|_: redb::StorageError| ()).expect("entry");
-            key.value().len() + value.value().len()
-        };
+        let length =
+            |entry: Result<(redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>), _>| {
+                let (key, value) = entry.map_err(|_: redb::StorageError| ()).expect("entry");
+                key.value().len() + value.value().len()
+            };
         range.take(count).map(length).sum()
     }
 }
@@ -257,7 +258,9 @@ impl Sqlite {
     fn connect(path: &Path) -> rusqlite::Connection {
         let connection = rusqlite::Connection::open(path).expect("sqlite opens");
         let cache = format!("-{}", crate::psdb::CACHE_BYTES >> 10);
-        for (name, value) in [("journal_mode", "WAL"), ("synchronous", "FULL"), ("cache_size", &cache)] {
+        for (name, value) in
+            [("journal_mode", "WAL"), ("synchronous", "FULL"), ("cache_size", &cache)]
+        {
             connection.pragma_update(None, name, value).expect("pragma");
         }
         connection

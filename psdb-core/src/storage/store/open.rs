@@ -26,7 +26,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::epochs::Epochs;
+use super::eras::Eras;
 use super::value::{chain_pages, read_chain};
 use super::{Catalog, Shared, Store, catalog};
 use crate::env::{Disk, File, OpenMode};
@@ -138,15 +138,15 @@ impl Store {
             older: older.map(|older| older.superblock),
             is_writing: false,
         };
-        let epochs = Arc::new(Epochs::default());
-        let epoch = epochs.now();
-        let shared = Arc::new(Shared { pager, progress: Mutex::new(progress), epochs });
+        let eras = Arc::new(Eras::default());
+        let era = eras.now();
+        let shared = Arc::new(Shared { pager, progress: Mutex::new(progress), eras });
         Store {
             shared,
             catalog,
             freelist,
             generation: generation + 1,
-            epoch,
+            era,
             unwritten: std::collections::VecDeque::new(),
             lists,
             changed_pages: 0,
