@@ -105,7 +105,7 @@ fn sealed_examples() -> Vec<(Vec<u8>, Pointer)> {
         branch.insert_child(usize::from(n), &[n, 7], child(u32::from(n) + 20));
     }
     let overflow = Page::overflow(5, &[1; OVERFLOW_BYTES], Some(child(8)));
-    let pages = [leaf, branch, overflow];
+    let pages = vec![leaf, branch, overflow];
     (7..)
         .zip(pages)
         .map(|(id, mut page)| {

@@ -151,8 +151,8 @@ pub(super) struct Check<'a> {
     pub(super) visit: Option<&'a mut Visit<'a>>,
 }
 
-/// What is given entries.
-pub(super) type Visit<'a> = dyn FnMut(&[u8], &[u8], &[u8]) + 'a;
+/// What is given the entries of a damaged file: tree, key and value.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8], &[u8]) + 'a;
 
 /// The keys that may stand below a branch's child: from the first on, and below the second.
 type Bounds<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);

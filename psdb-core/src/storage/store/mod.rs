@@ -69,7 +69,7 @@ use super::superblock::MAX_NOTE_BYTES;
 
 pub use catalog::MAX_NAME_BYTES;
 pub(super) use catalog::{Catalog, Root, encode as encode_catalog};
-pub use check::{Damage, StoreReport, TreeReport};
+pub use check::{Damage, StoreReport, TreeReport, Visit};
 pub use compact::Compacted;
 pub use cursor::{Direction, Range};
 pub(super) use eras::EraGuard;
@@ -144,6 +144,8 @@ pub struct Store {
     /// Where the lists of the last checkpoint are.
     lists: Vec<PageId>,
     changed_pages: u64,
+    /// Where entries that arrive in order go on.
+    tail: Option<insert::Tail>,
 }
 
 impl Store {

@@ -150,6 +150,7 @@ impl Store {
             unwritten: std::collections::VecDeque::new(),
             lists,
             changed_pages: 0,
+            tail: None,
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use super::check::{CHECK_CACHE_BYTES, Check, StoreReport};
+use super::check::{CHECK_CACHE_BYTES, Check, StoreReport, Visit};
 use super::open::{load_all, load_chain, read_superblock};
 use super::{Catalog, Store, catalog};
 use crate::env::{Disk, File, OpenMode};
@@ -46,7 +46,7 @@ impl Store {
     pub fn salvage(
         disk: &dyn Disk,
         path: &Path,
-        visit: &mut dyn FnMut(&[u8], &[u8], &[u8]),
+        visit: &mut Visit<'_>,
     ) -> Result<StoreReport, StorageError> {
         let pager = open_pager(disk, path, OpenMode::Read)?;
         let candidate = newest_candidate(&pager)?;

@@ -2,7 +2,7 @@
 //! final, and dropping answers everybody.
 
 use super::*;
-use crate::env::Disk;
+use crate::env::{Disk, OpenMode};
 
 #[test]
 fn what_is_written_comes_back() {
@@ -184,7 +184,7 @@ fn a_check_reads_and_changes_nothing() {
         drop(wal);
         assert!(Wal::check(&disk, dir()).unwrap().is_sealed);
         let path = dir().join("00000001.log");
-        let file = crate::env::Disk::open(&disk, &path, crate::env::OpenMode::Write).unwrap();
+        let file = Disk::open(&disk, &path, OpenMode::Write).unwrap();
         let length = file.len().unwrap();
         file.write_at(b"torn", length).unwrap();
         for _ in 0..2 {
