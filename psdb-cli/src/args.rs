@@ -51,7 +51,7 @@ pub(crate) struct Common {
     /// Run the commands in FILE ('-': standard input), one a line, '#' comments
     #[arg(short, long, value_name = "FILE", global = true)]
     pub(crate) file: Option<PathBuf>,
-    /// simple | json | ndjson; by default simple on a terminal, ndjson on a pipe [env: PSDB_OUTPUT]
+    /// simple | table | json | ndjson | csv; by default simple on a terminal, ndjson on a pipe [env: PSDB_OUTPUT]
     #[arg(short, long, value_name = "FORMAT", global = true)]
     pub(crate) output: Option<String>,
     /// After a failed command go on with the next; the exit code is still the first failure's
@@ -89,9 +89,9 @@ pub(crate) struct Dev {
     /// How many workers
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
     pub(crate) workers: u32,
-    /// On how many workers each shard is replicated
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
-    pub(crate) replicas: u32,
+    /// On how many workers each shard is replicated; 3, or all workers if there are fewer
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub(crate) replicas: Option<u32>,
     /// How many shards the cluster has for ever
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) shards: u32,
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(arguments.common.output.as_deref(), Some("json"));
         assert_eq!(arguments.common.database.as_deref(), Some("x"));
         let Some(Action::Dev(dev)) = arguments.action else { panic!("dev") };
-        assert_eq!((dev.masters, dev.workers, dev.replicas, dev.shards), (3, 4, 3, 16));
+        assert_eq!((dev.masters, dev.workers, dev.replicas, dev.shards), (3, 4, None, 16));
         assert_eq!(dev.seed, Some(7));
         let Some(Action::Dev(dev)) = parse(&["psdb", "dev", "status"]).action else {
             panic!("dev")

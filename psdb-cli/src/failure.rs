@@ -66,7 +66,9 @@ impl Failure {
             Failure::Database { error, .. } => Exit::of(error),
             Failure::File { error, .. } => match error.kind() {
                 io::ErrorKind::NotFound => Exit::NOT_FOUND,
-                io::ErrorKind::PermissionDenied => Exit::NOT_ALLOWED,
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    Exit::NOT_ALLOWED
+                }
                 _ => Exit::FAILED,
             },
             Failure::Reported(exit) => *exit,
@@ -84,7 +86,9 @@ impl Failure {
             Failure::Database { error, .. } => error.code().as_str(),
             Failure::File { error, .. } => match error.kind() {
                 io::ErrorKind::NotFound => "NOT_FOUND",
-                io::ErrorKind::PermissionDenied => "PERMISSION_DENIED",
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    "PERMISSION_DENIED"
+                }
                 _ => "INTERNAL",
             },
             Failure::Declined | Failure::Interrupted => "CANCELLED",

@@ -88,20 +88,34 @@ pub(crate) const TOPICS: &[Topic] = &[
     topic(
         "import",
         "import FILE",
-        "insert the documents of an NDJSON file, one a line; '-' is a pipe",
-        "An _id is kept; _version, _created_at and _updated_at are dropped, so that an export can \
-         be imported. A line that fails is reported with its number and the import goes on. With \
-         -v every acknowledged batch is reported.",
+        "insert the documents of a file: NDJSON, a JSON array or CSV; '-' is a pipe",
+        "The form goes by the ending: *.csv is CSV with a head, *.json a JSON array (or NDJSON), \
+         anything else and a pipe NDJSON, a document a line. In CSV an empty value is left out, \
+         numbers, true, false and null are what they are in JSON, and quoted values are text.\n\n\
+         An _id is kept; _version, _created_at and _updated_at are dropped, so that an export can \
+         be imported. A document that fails is reported with its line and the import goes on. \
+         With -v every acknowledged batch is reported.\n\n  import films.ndjson",
     ),
     topic(
         "export",
         "export FILE",
-        "write all documents to an NDJSON file, one a line; '-' is a pipe",
-        "The file appears only when it is complete; one of that name is replaced.",
+        "write all documents to a file: NDJSON, a JSON array or CSV; '-' is a pipe",
+        "The form goes by the ending, as for import. The file appears only when it is complete; \
+         one of that name is replaced.",
     ),
     topic("workers", "workers", "show the workers and what they carry", ""),
     topic("masters", "masters", "show the masters and who leads", ""),
     topic("shards", "shards", "show the shards, their leaders and replicas", ""),
+    topic(
+        "lock",
+        "lock acquire NAME [ttl=30s] [wait=0s] | renew NAME TOKEN [ttl=30s] | release NAME TOKEN | list",
+        "hold a lock that one at a time may have, for a while",
+        "The answer is a token, larger than any before; the lock is free again when its ttl is \
+         over, unless it is renewed. What the lock protects should refuse a token below the \
+         highest it has seen. With wait, claims are granted in the order they came. Names are 1 to \
+         256 of A-Z a-z 0-9 _ - / . :\n\n  lock acquire reports/nightly ttl=2m wait=10s\n  lock \
+         renew reports/nightly 17 ttl=2m\n  lock release reports/nightly 17",
+    ),
     topic("status", "status", "show whether the cluster is healthy, in short", ""),
     dev("kill", "kill NODE", "stop a node as a crash does", ""),
     dev("restart", "restart NODE", "start a killed node again", ""),

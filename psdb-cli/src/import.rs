@@ -1,35 +1,35 @@
-//! Reading an import: lines in, batches out.
+//! Reading an import: documents in, batches out.
 //!
 //! A thread of its own reads ahead, so that a slow pipe never keeps Ctrl-C waiting and the next
 //! batch is ready when the database has taken the last. A batch ends at a number of documents or
 //! of bytes, whichever comes first; the reader holds at most three of them.
 //!
 //! ```text
-//! file or pipe -> thread: lines -> batches -> channel of 1 -> the command, one batch at a time
+//! file or pipe -> thread: records -> batches -> channel of 1 -> the command, one batch at a time
 //! ```
 //!
-//! Left out: inserting (`run::transfer`); CSV and JSON arrays.
+//! Left out: inserting (`run::transfer`); the forms of files (`records`).
 
 use std::io::{self, BufRead};
 
-use psdb::{Error, Limits};
+use psdb::Error;
 use tokio::sync::mpsc;
 
-use crate::lines::Lines;
+use crate::records::{Form, Records};
 
 /// A batch ends after so many documents.
 const BATCH_DOCUMENTS: usize = 1_000;
 /// A batch ends after so many bytes of JSON.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// Some lines of an import.
+/// Some documents of an import.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    /// The number of each line.
+    /// The line at which each begins.
     pub(crate) numbers: Vec<u64>,
-    /// The lines themselves, in the same order.
+    /// Their texts, in the same order.
     pub(crate) lines: Vec<Vec<u8>>,
-    /// Lines that cannot even be offered to the database.
+    /// What cannot even be offered to the database, by line.
     pub(crate) refused: Vec<(u64, Error)>,
 }
 
@@ -40,12 +40,22 @@ impl Batch {
 }
 
 /// Starts reading `source` in the background; the channel closes at its end.
-pub(crate) fn batches(source: Box<dyn BufRead + Send>) -> mpsc::Receiver<io::Result<Batch>> {
+pub(crate) fn batches(
+    source: Box<dyn BufRead + Send>,
+    form: Form,
+) -> mpsc::Receiver<io::Result<Batch>> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {
-        let mut lines = Lines::new(source);
+        let mut records = match Records::new(form, source) {
+            Ok(records) => records,
+            Err(error) => {
+                // Nobody listens any more only if the command has ended, and then nobody minds.
+                let _ = sender.blocking_send(Err(error));
+                return;
+            }
+        };
         loop {
-            let batch = next_batch(&mut lines, BATCH_DOCUMENTS, BATCH_BYTES);
+            let batch = next_batch(&mut records, BATCH_DOCUMENTS, BATCH_BYTES);
             let last = !matches!(batch, Ok(Some(_)));
             let Some(batch) = batch.transpose() else { return };
             // The command ended early, for instance after Ctrl-C: nobody wants the rest.
@@ -59,26 +69,21 @@ pub(crate) fn batches(source: Box<dyn BufRead + Send>) -> mpsc::Receiver<io::Res
 
 /// Reads the next batch; `None` at the end.
 fn next_batch<R: BufRead>(
-    lines: &mut Lines<R>,
+    records: &mut Records<R>,
     max_documents: usize,
     max_bytes: usize,
 ) -> io::Result<Option<Batch>> {
     let mut batch = Batch::default();
     let mut bytes = 0;
     while batch.lines.len() + batch.refused.len() < max_documents && bytes < max_bytes {
-        let Some(line) = lines.next_line()? else { break };
-        match line.bytes {
-            Some(text) if text.trim_ascii().is_empty() => {}
-            Some(text) => {
+        let Some(record) = records.next_record()? else { break };
+        match record.document {
+            Ok(text) => {
                 bytes += text.len();
-                batch.numbers.push(line.number);
+                batch.numbers.push(record.line);
                 batch.lines.push(text);
             }
-            None => {
-                let limit = Limits::DEFAULT.document_bytes;
-                let reason = format!("it is larger than the limit of {limit} bytes");
-                batch.refused.push((line.number, Error::InvalidDocument { reason }));
-            }
+            Err(error) => batch.refused.push((record.line, error)),
         }
     }
     Ok((!batch.is_empty()).then_some(batch))
@@ -89,12 +94,12 @@ mod tests {
     //! Proves that batches keep every line with its number, in order, and stay within their bounds.
 
     use super::{batches, next_batch};
-    use crate::lines::Lines;
+    use crate::records::{Form, Records};
 
     #[test]
     fn batches_end_at_their_bounds() {
         let text: &[u8] = b"1\n\n2\n  \n3\n4444444444\n5\n";
-        let mut lines = Lines::new(text);
+        let mut lines = Records::new(Form::Ndjson, text).expect("no I/O error");
         let mut read = Vec::new();
         while let Some(batch) = next_batch(&mut lines, 2, 8).expect("no I/O error") {
             read.push(batch.numbers);
@@ -105,7 +110,7 @@ mod tests {
     #[test]
     fn the_channel_delivers_all_lines_and_closes() {
         let lines: Vec<String> = (1..=2_500).map(|n| format!("{{\"n\": {n}}}")).collect();
-        let mut receiver = batches(Box::new(std::io::Cursor::new(lines.join("\n"))));
+        let mut receiver = batches(Box::new(std::io::Cursor::new(lines.join("\n"))), Form::Ndjson);
         let mut sizes = Vec::new();
         let mut next = 1;
         while let Some(batch) = receiver.blocking_recv() {
@@ -130,8 +135,10 @@ mod tests {
                 Err(std::io::Error::other("broken"))
             }
         }
-        let mut receiver = batches(Box::new(std::io::BufReader::new(Broken)));
-        assert!(receiver.blocking_recv().expect("one message").is_err());
-        assert!(receiver.blocking_recv().is_none());
+        for form in [Form::Ndjson, Form::JsonArray, Form::Csv] {
+            let mut receiver = batches(Box::new(std::io::BufReader::new(Broken)), form);
+            assert!(receiver.blocking_recv().expect("one message").is_err());
+            assert!(receiver.blocking_recv().is_none());
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! parse, tokens       a line or arguments -> Command        (statement: where a pasted one ends)
 //! run/                Command -> session::Backend -> output
 //! script, shell       where commands come from              (complete, confirm: the person's side)
-//! import, lines       reading files and pipes
+//! import, records      reading files and pipes           (lines, json_array, csv: their forms)
 //! failure, exit       what went wrong, and the code to leave with
 //! ```
 //!
@@ -16,17 +16,21 @@
 //! Left out: connecting to a running cluster, which needs the network protocol.
 
 mod args;
+mod columns;
 mod command;
 mod complete;
 mod confirm;
+mod csv;
 mod exit;
 mod failure;
 mod help;
 mod import;
 mod interrupt;
+mod json_array;
 mod lines;
 mod output;
 mod parse;
+mod records;
 mod run;
 mod script;
 mod session;
@@ -42,6 +46,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use psdb::env::DiskStats;
 
 use crate::args::Arguments;
 use crate::command::Command;
@@ -151,7 +156,12 @@ async fn with_database(settings: &Settings, mut output: Output, work: Work<'_>) 
     let stdin_taken = matches!(work, Work::Pipe | Work::Terminal);
     let mut runner = Runner::new(backend, output, settings.database.clone(), stdin_taken);
     let exit = carry_out(settings, &mut runner, work).await;
-    match tokio::time::timeout(CLOSE_TIMEOUT, runner.backend().close()).await {
+    let closed = tokio::time::timeout(CLOSE_TIMEOUT, runner.backend().close()).await;
+    if let Some(DiskStats { writes, syncs, bytes_written }) = runner.backend().disk_stats() {
+        let cost = format!("disk: {syncs} syncs, {writes} writes, {bytes_written} bytes written");
+        runner.output.detail(&cost);
+    }
+    match closed {
         Ok(Err(error)) if exit == Exit::DONE => report(&mut runner.output, "", &error.into()),
         Ok(_) | Err(_) => exit,
     }
@@ -197,7 +207,7 @@ fn notice(settings: &Settings) -> Option<&'static str> {
             "note: this cluster is in memory and gone at the end; keep one with \
              'psdb dev --data-dir DIR'",
         ),
-        Place::Directory(_) | Place::Dev(_) => None,
+        Place::Directory(_) | Place::Dev(_) | Place::Remote(_) => None,
     }
 }
 

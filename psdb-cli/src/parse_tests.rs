@@ -1,8 +1,10 @@
 //! Proves that every documented form of every command parses, from a line and from arguments, and
 //! that every other form is a usage error which names its mistake.
 
+use std::time::Duration;
+
 use super::{arguments, first_word, line};
-use crate::command::{Change, Command, Fault, Lambda, Query};
+use crate::command::{Change, Command, Fault, Lambda, Lock, Query};
 use crate::failure::Failure;
 
 fn parsed(text: &str) -> Command {
@@ -201,6 +203,29 @@ fn faults() {
 }
 
 #[test]
+fn locks_take_their_durations_in_any_order() {
+    let seconds = |n| Some(Duration::from_secs(n));
+    let name = || "jobs/a".to_string();
+    for (text, lock) in [
+        ("lock acquire jobs/a", Lock::Acquire { name: name(), ttl: None, wait: None }),
+        (
+            "lock acquire jobs/a wait=5s ttl=2m",
+            Lock::Acquire { name: name(), ttl: seconds(120), wait: seconds(5) },
+        ),
+        (
+            "lock acquire jobs/a ttl=1s wait=0s",
+            Lock::Acquire { name: name(), ttl: seconds(1), wait: seconds(0) },
+        ),
+        ("lock renew jobs/a 17", Lock::Renew { name: name(), token: 17, ttl: None }),
+        ("lock renew jobs/a 17 ttl=9s", Lock::Renew { name: name(), token: 17, ttl: seconds(9) }),
+        ("lock release jobs/a 17", Lock::Release { name: name(), token: 17 }),
+        ("lock list", Lock::List),
+    ] {
+        assert_eq!(parsed(text), Command::Lock(lock), "{text}");
+    }
+}
+
+#[test]
 fn mistakes_are_named_and_the_usage_is_shown() {
     for (text, part) in [
         ("frobnicate", "unknown command 'frobnicate'; 'help' lists all commands"),
@@ -233,11 +258,23 @@ fn mistakes_are_named_and_the_usage_is_shown() {
         ("delete_doc a 3", "unexpected '3'"),
         ("import", "needs a file"),
         ("import --keep-metadata x", "not available yet"),
-        ("import x.csv", "CSV is not available yet"),
         ("partition a", "two sides"),
         ("partition a|b|c", "two sides"),
         ("partition a|", "both sides"),
         ("drop 101", "0 to 100"),
+        ("lock", "needs acquire, renew, release or list"),
+        ("lock take jobs", "unexpected 'take'"),
+        ("lock acquire", "needs the lock's name"),
+        ("lock acquire jobs 7", "unexpected '7'"),
+        ("lock acquire jobs ttl", "'' is no duration"),
+        ("lock acquire jobs ttl=soon", "'soon' is no duration"),
+        ("lock acquire jobs ttl=0s", "'0s' is no duration"),
+        ("lock acquire jobs ttl=1s ttl=2s", "'ttl' is given twice"),
+        ("lock renew jobs", "needs the token"),
+        ("lock renew jobs seven", "'token' needs a whole number, not 'seven'"),
+        ("lock renew jobs 7 wait=1s", "unexpected 'wait=1s'"),
+        ("lock release jobs 7 ttl=1s", "unexpected 'ttl=1s'"),
+        ("lock list jobs", "unexpected 'jobs'"),
         ("explain lambda d: True", "'explain' is not available yet"),
     ] {
         let message = refusal(text);
@@ -264,4 +301,54 @@ fn an_option_after_the_command_is_told_its_place() {
 fn the_first_word_names_a_command_that_does_not_parse() {
     assert_eq!(first_word("  create [ "), "create");
     assert_eq!(first_word(""), "");
+}
+
+#[test]
+fn no_line_makes_the_parser_panic() {
+    // Every sequence of up to three of these, and of four after two commands of many parts, as a
+    // line and as arguments: brackets and quotes that do not close, options in the wrong place,
+    // characters of several bytes, controls.
+    const PARTS: [&str; 22] = [
+        "create",
+        "query",
+        "update",
+        "import",
+        "partition",
+        "drop",
+        "x",
+        "'",
+        "\"",
+        "[",
+        "{",
+        "[\"a\"]",
+        "{}",
+        "if_version=",
+        "shards=99999999999",
+        "sort",
+        "limit",
+        "-1",
+        "é\u{1f600}",
+        "\0",
+        "|",
+        " ",
+    ];
+    let mut lines: Vec<Vec<&str>> = vec![Vec::new()];
+    for length in 1..=4 {
+        let mut longer = Vec::new();
+        for line in &lines {
+            if length == 4 && !matches!(line[0], "query" | "update") {
+                continue;
+            }
+            for part in PARTS {
+                let line: Vec<&str> = line.iter().copied().chain([part]).collect();
+                for text in [line.join(" "), line.concat()] {
+                    let _parsed_or_refused = super::line(&text);
+                }
+                let _parsed_or_refused = from_arguments(&line);
+                longer.push(line);
+            }
+        }
+        lines = longer;
+    }
+    assert_eq!(lines.len(), 2 * PARTS.len().pow(3));
 }

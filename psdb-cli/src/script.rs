@@ -53,7 +53,13 @@ pub(crate) async fn run(
         match result {
             Ok(Flow::Continue) => {}
             Ok(Flow::Leave) => break,
-            Err(failure @ (Failure::Interrupted | Failure::OutputClosed)) => return failure.exit(),
+            Err(failure @ (Failure::Interrupted | Failure::OutputClosed)) => {
+                // A command that was given up has its answer too; waiting for one has none.
+                if !command.is_empty() {
+                    runner.output.failure(&command, Some(&place), &failure);
+                }
+                return failure.exit();
+            }
             Err(failure) => {
                 runner.output.failure(&command, Some(&place), &failure);
                 first_failure.get_or_insert(failure.exit());

@@ -4,8 +4,7 @@
 //! unset. [`Settings::resolve`] is pure: it gets the environment as a function and the terminal as
 //! facts, so every rule is tested without a process.
 //!
-//! Left out: `psdb.toml`; the formats `table` and `csv`; connecting to a running cluster. Each is
-//! answered with what is available.
+//! Left out: `psdb.toml`; connecting to a running cluster, which is answered with what is available.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +21,10 @@ pub(crate) enum Format {
     Json,
     /// Documents one a line; other answers as with `Json`; failures on standard error.
     Ndjson,
+    /// Columns under a head.
+    Table,
+    /// RFC 4180, with a head.
+    Csv,
 }
 
 /// Where the database is.
@@ -33,6 +36,8 @@ pub(crate) enum Place {
     Directory(PathBuf),
     /// A whole cluster in this process.
     Dev(DevCluster),
+    /// A running cluster, by the addresses of some of its nodes.
+    Remote(String),
 }
 
 /// The cluster of `psdb dev`.
@@ -40,7 +45,8 @@ pub(crate) enum Place {
 pub(crate) struct DevCluster {
     pub(crate) masters: u32,
     pub(crate) workers: u32,
-    pub(crate) replicas: u32,
+    /// As many as there are workers, but at most 3, without one.
+    pub(crate) replicas: Option<u32>,
     pub(crate) shards: u32,
     pub(crate) seed: Option<u64>,
     pub(crate) data_dir: Option<PathBuf>,
@@ -156,11 +162,8 @@ fn place(
         Some(directory) => return Ok(Place::Directory(directory)),
         None => masters.or_else(|| environment("PSDB_MASTERS")),
     };
-    if masters.is_some() {
-        return Err(Failure::usage(
-            "connecting to a running cluster (--masters, PSDB_MASTERS) is not available yet in \
-             this version: use 'psdb dev' or --data-dir",
-        ));
+    if let Some(addresses) = masters {
+        return Ok(Place::Remote(addresses));
     }
     Ok(match environment("PSDB_DATA_DIR") {
         Some(directory) => Place::Directory(directory.into()),
@@ -188,18 +191,16 @@ fn format(name: &str) -> Result<Format, Failure> {
         "simple" => Ok(Format::Simple),
         "json" => Ok(Format::Json),
         "ndjson" => Ok(Format::Ndjson),
-        "table" | "csv" => Err(Failure::usage(format!(
-            "output format '{name}' is not available yet in this version; there are simple, json \
-             and ndjson"
-        ))),
+        "table" => Ok(Format::Table),
+        "csv" => Ok(Format::Csv),
         _ => Err(Failure::usage(format!(
-            "unknown output format '{name}'; there are simple, json and ndjson"
+            "unknown output format '{name}'; there are simple, table, json, ndjson and csv"
         ))),
     }
 }
 
 /// Reads `500ms`, `5s`, `2m` or `1h`; a bare number is seconds.
-fn duration(text: &str) -> Result<Duration, Failure> {
+pub(crate) fn duration(text: &str) -> Result<Duration, Failure> {
     let wrong = || {
         Failure::usage(format!("'{text}' is no duration; write 500ms, 5s, 2m or 1h, more than 0"))
     };
@@ -270,13 +271,11 @@ mod tests {
     }
 
     #[test]
-    fn masters_are_not_available_yet() {
+    fn masters_name_a_running_cluster() {
         for (words, environment) in
             [(&["--masters", "a:1"][..], &[][..]), (&[][..], &[("PSDB_MASTERS", "a:1")][..])]
         {
-            let failure = resolve(words, environment, PIPED).expect_err("not available");
-            assert!(failure.message().contains("psdb dev"), "{}", failure.message());
-            assert_eq!(failure.exit().0, 2);
+            assert_eq!(settings(words, environment).place, Place::Remote("a:1".into()));
         }
         let flag = settings(&["--data-dir", "d"], &[("PSDB_MASTERS", "a:1")]);
         assert_eq!(flag.place, Place::Directory("d".into()));
@@ -302,9 +301,12 @@ mod tests {
 
     #[test]
     fn formats_are_checked() {
-        for name in ["table", "csv", "xml"] {
+        for (name, format) in [("table", Format::Table), ("csv", Format::Csv)] {
+            assert_eq!(settings(&["-o", name], &[]).format, format);
+        }
+        for name in ["xml", "JSON", ""] {
             let failure = resolve(&["-o", name], &[], PIPED).expect_err("not supported");
-            assert!(failure.message().contains("simple, json and ndjson"));
+            assert!(failure.message().contains("simple, table, json, ndjson and csv"));
         }
     }
 

@@ -20,7 +20,7 @@ use crate::complete::Editing;
 use crate::confirm;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::or_interrupted;
+use crate::interrupt::{self, or_interrupted};
 use crate::parse;
 use crate::run::{Flow, Runner};
 use crate::statement;
@@ -132,6 +132,7 @@ impl<'a> Shell<'a> {
             }
         }
         let changes_databases = command.changes_databases();
+        interrupt::forget().await;
         let flow = or_interrupted(self.runner.run(command)).await?;
         if changes_databases {
             self.refresh_names().await;

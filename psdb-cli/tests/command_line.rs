@@ -23,10 +23,9 @@ fn mistakes_leave_with_2_and_one_message_on_stderr() {
     for (arguments, part) in [
         (&["--nonsense"][..], "--nonsense"),
         (&["frobnicate"], "unknown command 'frobnicate'"),
-        (&["-o", "xml", "list"], "simple, json and ndjson"),
-        (&["-o", "table", "list"], "not available yet"),
+        (&["-o", "xml", "list"], "simple, table, json, ndjson and csv"),
         (&["--timeout", "soon", "list"], "no duration"),
-        (&["--masters", "localhost:50050", "list"], "use 'psdb dev' or --data-dir"),
+        (&["--masters", "localhost:50050", "--data-dir", "d", "list"], "cannot be used with"),
         (&["-f", "x", "list"], "not both"),
         (&["create"], "needs a name"),
         (&["query"], "a lambda is missing"),

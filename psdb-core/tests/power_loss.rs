@@ -63,7 +63,7 @@ async fn verify(films: &Database, told: &Told, context: &str) {
     for n in &told.acknowledged {
         assert!(found.contains(n), "{context}: film {n} was acknowledged and is lost");
         let by_index = films.count(&format!("lambda d: d['n'] == {n}")).await.expect("counts");
-        assert_ne!(by_index.count, 0, "{context}: film {n} by the index");
+        assert_eq!(by_index.count, 1, "{context}: film {n} by the index");
     }
     for n in &found {
         let known = told.acknowledged.contains(n) || told.uncertain.contains(n);

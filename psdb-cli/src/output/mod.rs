@@ -8,14 +8,17 @@
 //! | `simple` | text | a line each, as they come | text on standard error |
 //! | `json` | one object | inside one object, at the end | one object |
 //! | `ndjson` | one object | a line each, as they come | text on standard error |
+//! | `table` | a table, or text | a table, or several | text on standard error |
+//! | `csv` | records, or text | a record each, at the end | text on standard error |
 //!
 //! Invariants:
 //! 1. With `json` a command prints exactly one object on one line, flushed when it is done.
 //! 2. Names and ids never reach a terminal with control characters in them.
 //!
-//! Left out: `table` and `csv`.
+//! Left out: the layout of tables and records (`simple`, `rows`).
 
 mod json;
+mod rows;
 pub(crate) mod simple;
 
 use std::io::{self, Write};
@@ -43,7 +46,9 @@ pub(crate) struct Output {
 /// Documents of one answer that must wait for its end.
 #[derive(Debug, Default)]
 pub(crate) struct Documents {
-    waiting: Vec<Json>,
+    waiting: Vec<String>,
+    /// Whether some have been written already.
+    begun: bool,
 }
 
 impl Output {
@@ -81,10 +86,18 @@ impl Output {
         text: &str,
         fields: Vec<(&'static str, Json)>,
     ) -> Done {
-        match self.format {
-            Format::Simple if text.is_empty() => {}
-            Format::Simple => writeln!(self.out, "{}", printable(text))?,
-            Format::Json | Format::Ndjson => {
+        let rows = match self.format {
+            Format::Table | Format::Csv => rows::objects(&fields),
+            Format::Simple | Format::Json | Format::Ndjson => None,
+        };
+        match (self.format, rows) {
+            (Format::Csv, Some(rows)) => rows::write_csv(&mut *self.out, &rows)?,
+            (Format::Table, Some(rows)) => rows::write_table(&mut *self.out, &rows)?,
+            (Format::Simple | Format::Table | Format::Csv, _) if text.is_empty() => {}
+            (Format::Simple | Format::Table | Format::Csv, _) => {
+                writeln!(self.out, "{}", printable(text))?;
+            }
+            (Format::Json | Format::Ndjson, _) => {
                 let mut all = vec![("ok", Json::Bool(true)), ("command", Json::text(command))];
                 all.extend(fields);
                 writeln!(self.out, "{}", Json::Object(all))?;
@@ -96,19 +109,27 @@ impl Output {
     /// Writes an answer that is one document.
     pub(crate) fn document(&mut self, command: &'static str, document: String) -> Done {
         match self.format {
-            Format::Json => self.answer(command, "", vec![("document", Json::Raw(document))]),
-            Format::Simple | Format::Ndjson => {
-                writeln!(self.out, "{document}")?;
-                self.flush()
+            Format::Json => {
+                return self.answer(command, "", vec![("document", Json::Raw(document))]);
             }
+            Format::Simple | Format::Ndjson => writeln!(self.out, "{document}")?,
+            Format::Table => rows::write_table(&mut *self.out, &[document])?,
+            Format::Csv => rows::write_csv(&mut *self.out, &[document])?,
         }
+        self.flush()
     }
 
     /// Writes the next document of an answer, or keeps it for the answer's end.
     pub(crate) fn push(&mut self, documents: &mut Documents, document: String) -> Done {
         match self.format {
-            Format::Json => documents.waiting.push(Json::Raw(document)),
+            Format::Json | Format::Csv => documents.waiting.push(document),
             Format::Simple | Format::Ndjson => writeln!(self.out, "{document}")?,
+            Format::Table => {
+                documents.waiting.push(document);
+                if documents.waiting.len() == rows::TABLE_ROWS {
+                    self.table(documents)?;
+                }
+            }
         }
         Ok(())
     }
@@ -120,12 +141,31 @@ impl Output {
         documents: Documents,
         fields: Vec<(&'static str, Json)>,
     ) -> Done {
-        if self.format == Format::Json {
-            let mut all = vec![("documents", Json::List(documents.waiting))];
-            all.extend(fields);
-            return self.answer(command, "", all);
+        let mut documents = documents;
+        match self.format {
+            Format::Json => {
+                let list = documents.waiting.into_iter().map(Json::Raw).collect();
+                let mut all = vec![("documents", Json::List(list))];
+                all.extend(fields);
+                return self.answer(command, "", all);
+            }
+            Format::Csv if !documents.waiting.is_empty() => {
+                rows::write_csv(&mut *self.out, &documents.waiting)?;
+            }
+            Format::Table if !documents.waiting.is_empty() => self.table(&mut documents)?,
+            Format::Simple | Format::Ndjson | Format::Table | Format::Csv => {}
         }
         self.flush()
+    }
+
+    /// Writes the waiting documents as a table, apart from one before it.
+    fn table(&mut self, documents: &mut Documents) -> Done {
+        if std::mem::replace(&mut documents.begun, true) {
+            writeln!(self.out)?;
+        }
+        rows::write_table(&mut *self.out, &documents.waiting)?;
+        documents.waiting.clear();
+        Ok(())
     }
 
     /// Reports that `command` failed; `place` is where it stands in a script.
@@ -153,7 +193,9 @@ impl Output {
         fields: Vec<(&'static str, Json)>,
     ) -> Done {
         match self.format {
-            Format::Simple => writeln!(self.out, "{}", printable(text))?,
+            Format::Simple | Format::Table | Format::Csv => {
+                writeln!(self.out, "{}", printable(text))?;
+            }
             Format::Json | Format::Ndjson => {
                 writeln!(self.out, "{}", failure_object(command, failure, fields))?;
             }

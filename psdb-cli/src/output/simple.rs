@@ -1,6 +1,6 @@
 //! Forms for people: tables and sizes.
 //!
-//! Left out: the table form of documents.
+//! Left out: documents as rows (`rows`).
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,9 @@
 //! `workers`, `masters`, `shards` and `status`: what the cluster says of itself.
 //!
 //! `status` also works while the cluster does not: in `psdb dev` it lists the nodes of this process
-//! whatever the masters answer, and says what is wrong.
+//! whatever the masters answer, and says what is wrong. It waits a few seconds at most.
+
+use std::time::Duration;
 
 use psdb::Address;
 use psdb::transport::message::{MasterInfo, ShardInfo, WorkerInfo, WorkerStatus};
@@ -9,7 +11,7 @@ use psdb::transport::message::{MasterInfo, ShardInfo, WorkerInfo, WorkerStatus};
 use super::{Done, Runner};
 use crate::output::Json;
 use crate::output::simple::{bytes, table};
-use crate::session::{Backend, DatabaseSummary, Faults, Node};
+use crate::session::{Backend, DatabaseSummary, Node, Reply};
 
 impl Runner {
     pub(super) async fn workers(&mut self) -> Done {
@@ -34,7 +36,8 @@ impl Runner {
     }
 
     pub(super) async fn masters(&mut self) -> Done {
-        let masters = self.backend.masters().await?;
+        let mut masters = self.backend.masters().await?;
+        masters.sort_by(|one, other| one.address.cmp(&other.address));
         let rows: Vec<Vec<String>> = masters
             .iter()
             .map(|master| {
@@ -56,7 +59,7 @@ impl Runner {
         let rows: Vec<Vec<String>> = shards
             .iter()
             .map(|shard| {
-                let replicas: Vec<&str> = shard.replicas.iter().map(Address::as_str).collect();
+                let replicas: Vec<&str> = replicas(shard);
                 vec![
                     shard.shard.to_string(),
                     shard.leader.as_ref().map_or("-".to_string(), ToString::to_string),
@@ -74,8 +77,12 @@ impl Runner {
     }
 
     pub(super) async fn status(&mut self) -> Done {
-        let nodes = self.backend.faults().map(Faults::nodes);
-        let summary = match (Summary::gather(&*self.backend).await, &nodes) {
+        let nodes = match self.backend.faults() {
+            Some(faults) => Some(faults.nodes().await?),
+            None => None,
+        };
+        let stopped = nodes.iter().flatten().filter(|node| !node.running).count();
+        let summary = match (Summary::gather(&*self.backend, stopped).await, &nodes) {
             (Ok(summary), _) => Ok(summary),
             (Err(error), Some(_)) => Err(error),
             (Err(error), None) => return Err(error.into()),
@@ -102,21 +109,40 @@ impl Runner {
     }
 }
 
+/// How long `status` waits for one part of its answer: it is asked when something is wrong, and
+/// must not take as long as whatever is wrong.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What `asked` answers within [`PATIENCE`].
+async fn soon<T>(what: &str, asked: Reply<'_, T>) -> psdb::Result<T> {
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_elapsed| {
+        Err(psdb::Error::DeadlineExceeded {
+            what: what.to_owned(),
+            after: PATIENCE,
+            outcome: psdb::Outcome::NotApplied,
+        })
+    })
+}
+
 /// The cluster in a few numbers.
 struct Summary {
-    databases: Vec<DatabaseSummary>,
     masters: Vec<MasterInfo>,
     workers: Vec<WorkerInfo>,
     shards: Vec<ShardInfo>,
+    /// Counted by the shards, all of which must answer for it.
+    databases: psdb::Result<Vec<DatabaseSummary>>,
+    /// Nodes of this process that do not run, which the masters notice after some seconds only.
+    stopped: usize,
 }
 
 impl Summary {
-    async fn gather(backend: &dyn Backend) -> psdb::Result<Summary> {
+    async fn gather(backend: &dyn Backend, stopped: usize) -> psdb::Result<Summary> {
         Ok(Summary {
-            masters: backend.masters().await?,
-            workers: backend.workers().await?,
-            shards: backend.shards().await?,
-            databases: backend.list_databases().await?,
+            masters: soon("the masters", backend.masters()).await?,
+            workers: soon("the masters", backend.workers()).await?,
+            shards: soon("the masters", backend.shards()).await?,
+            databases: soon("the shards", backend.list_databases()).await,
+            stopped,
         })
     }
 
@@ -136,26 +162,26 @@ impl Summary {
         self.leader().is_some()
             && self.alive() == self.workers.len() as u64
             && self.led() == self.shards.len() as u64
-    }
-
-    fn documents(&self) -> u64 {
-        self.databases.iter().map(|database| database.documents).sum()
-    }
-
-    fn bytes(&self) -> u64 {
-        self.databases.iter().map(|database| database.bytes).sum()
+            && self.databases.is_ok()
+            && self.stopped == 0
     }
 
     fn text(&self) -> String {
         let leader = self.leader().map_or("none".to_string(), |master| master.address.to_string());
-        let lines = [
+        let mut lines = vec![
             if self.is_healthy() { "healthy" } else { "unhealthy" }.to_string(),
             format!("masters    {}, leader {leader}", self.masters.len()),
             format!("workers    {}, alive {}", self.workers.len(), self.alive()),
             format!("shards     {}, with a leader {}", self.shards.len(), self.led()),
-            format!("databases  {}", self.databases.len()),
-            format!("documents  {}, {}", self.documents(), bytes(self.bytes())),
         ];
+        match &self.databases {
+            Ok(databases) => {
+                let (documents, size) = totals(databases);
+                lines.push(format!("databases  {}", databases.len()));
+                lines.push(format!("documents  {documents}, {}", bytes(size)));
+            }
+            Err(error) => lines.push(format!("databases  not counted: {error}")),
+        }
         lines.join("\n")
     }
 
@@ -165,16 +191,30 @@ impl Summary {
         let masters = vec![("total", count(self.masters.len())), ("leader", leader)];
         let workers = vec![("total", count(self.workers.len())), ("alive", self.alive().into())];
         let shards = vec![("total", count(self.shards.len())), ("led", self.led().into())];
-        vec![
+        let mut fields = vec![
             ("healthy", Json::Bool(self.is_healthy())),
             ("masters", Json::Object(masters)),
             ("workers", Json::Object(workers)),
             ("shards", Json::Object(shards)),
-            ("databases", count(self.databases.len())),
-            ("documents", self.documents().into()),
-            ("bytes", self.bytes().into()),
-        ]
+        ];
+        match &self.databases {
+            Ok(databases) => {
+                let (documents, bytes) = totals(databases);
+                fields.push(("databases", count(databases.len())));
+                fields.push(("documents", documents.into()));
+                fields.push(("bytes", bytes.into()));
+            }
+            Err(error) => fields.push(("problem", Json::text(error.to_string()))),
+        }
+        fields
     }
+}
+
+/// Documents and bytes of all databases.
+fn totals(databases: &[DatabaseSummary]) -> (u64, u64) {
+    databases.iter().fold((0, 0), |(documents, bytes), database| {
+        (documents + database.documents, bytes + database.bytes)
+    })
 }
 
 fn role(master: &MasterInfo) -> &'static str {
@@ -183,6 +223,13 @@ fn role(master: &MasterInfo) -> &'static str {
 
 fn state(node: &Node) -> &'static str {
     if node.running { "running" } else { "stopped" }
+}
+
+/// Where a shard's replicas are, by name.
+fn replicas(shard: &ShardInfo) -> Vec<&str> {
+    let mut replicas: Vec<&str> = shard.replicas.iter().map(Address::as_str).collect();
+    replicas.sort_unstable();
+    replicas
 }
 
 fn worker_object(worker: &WorkerInfo) -> Json {
@@ -209,7 +256,7 @@ fn master_object(master: &MasterInfo) -> Json {
 
 fn shard_object(shard: &ShardInfo) -> Json {
     let leader = shard.leader.as_ref().map_or(Json::Null, |leader| Json::text(leader.as_str()));
-    let replicas = shard.replicas.iter().map(|replica| Json::text(replica.as_str())).collect();
+    let replicas = replicas(shard).into_iter().map(Json::text).collect();
     Json::Object(vec![
         ("id", u64::from(shard.shard.0).into()),
         ("leader", leader),

@@ -23,11 +23,11 @@ impl Runner {
                 (format!("Restarted {node}"), node_fields(&node))
             }
             Fault::Pause(node) => {
-                faults.pause(&node)?;
+                faults.pause(&node).await?;
                 (format!("Paused {node}; 'heal' wakes it"), node_fields(&node))
             }
             Fault::Partition(left, right) => {
-                faults.partition(&borrowed(&left), &borrowed(&right))?;
+                faults.partition(&borrowed(&left), &borrowed(&right)).await?;
                 let text = format!("Partitioned {} from {}", left.join(","), right.join(","));
                 (text, vec![("left", texts(&left)), ("right", texts(&right))])
             }

@@ -5,8 +5,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use psdb::transport::message::{MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo};
+use psdb::env::DiskStats;
+use psdb::transport::message::{
+    LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
+};
 use psdb::{Error, Result};
 
 use super::{Backend, Change, Cursor, DatabaseSummary, Faults, Find, Inserted, Node, Reply};
@@ -217,8 +221,38 @@ impl Backend for Double {
         self.with("shards".into(), |_| Ok(vec![samples::shard()]))
     }
 
+    fn acquire_lock<'a>(
+        &'a self,
+        name: &'a str,
+        ttl: Option<Duration>,
+        wait: Option<Duration>,
+    ) -> Reply<'a, LockLease> {
+        self.with(format!("acquire {name} {ttl:?} {wait:?}"), |_| Ok(samples::lease()))
+    }
+
+    fn renew_lock<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        ttl: Option<Duration>,
+    ) -> Reply<'a, LockLease> {
+        self.with(format!("renew {name} {token} {ttl:?}"), |_| Ok(samples::lease()))
+    }
+
+    fn release_lock<'a>(&'a self, name: &'a str, token: u64) -> Reply<'a, ()> {
+        self.with(format!("release {name} {token}"), |_| Ok(()))
+    }
+
+    fn list_locks(&self) -> Reply<'_, Vec<LockInfo>> {
+        self.with("locks".into(), |_| Ok(vec![samples::lock()]))
+    }
+
     fn faults(&self) -> Option<&dyn Faults> {
         self.dev.then_some(self)
+    }
+
+    fn disk_stats(&self) -> Option<DiskStats> {
+        None
     }
 
     fn close(&self) -> Reply<'_, ()> {
@@ -227,8 +261,9 @@ impl Backend for Double {
 }
 
 impl Faults for Double {
-    fn nodes(&self) -> Vec<Node> {
-        vec![Node { name: "worker-1".into(), role: "worker", running: false }]
+    fn nodes(&self) -> Reply<'_, Vec<Node>> {
+        let node = Node { name: "worker-1".into(), role: "worker", running: false };
+        Box::pin(async { Ok(vec![node]) })
     }
 
     fn kill<'a>(&'a self, node: &'a str) -> Reply<'a, ()> {
@@ -239,12 +274,12 @@ impl Faults for Double {
         self.with(format!("restart {node}"), |_| Ok(()))
     }
 
-    fn pause(&self, node: &str) -> Result<()> {
-        self.call(format!("pause {node}")).map(|_| ())
+    fn pause<'a>(&'a self, node: &'a str) -> Reply<'a, ()> {
+        self.with(format!("pause {node}"), |_| Ok(()))
     }
 
-    fn partition(&self, left: &[&str], right: &[&str]) -> Result<()> {
-        self.call(format!("partition {left:?} {right:?}")).map(|_| ())
+    fn partition<'a>(&'a self, left: &'a [&'a str], right: &'a [&'a str]) -> Reply<'a, ()> {
+        self.with(format!("partition {left:?} {right:?}"), |_| Ok(()))
     }
 
     fn heal(&self) {
@@ -258,14 +293,33 @@ impl Faults for Double {
 
 /// One of each thing a cluster consists of.
 mod samples {
-    use psdb::transport::message::{MasterInfo, ShardInfo, WorkerInfo, WorkerStatus};
-    use psdb::{LogIndex, NodeId, ShardId, Term};
+    use psdb::transport::message::{
+        LockInfo, LockLease, MasterInfo, ShardInfo, WorkerInfo, WorkerStatus,
+    };
+    use psdb::{LogIndex, NodeId, ShardId, Term, Timestamp};
+
+    pub(super) fn lease() -> LockLease {
+        LockLease { token: 17, expires_at: Timestamp(1_795_421_730_250) }
+    }
+
+    pub(super) fn lock() -> LockInfo {
+        LockInfo {
+            name: "jobs".into(),
+            token: 17,
+            holder: "the importer".into(),
+            granted_at: Timestamp(1_795_421_700_250),
+            expires_at: lease().expires_at,
+            waiting: 2,
+        }
+    }
 
     pub(super) fn worker() -> WorkerInfo {
         WorkerInfo {
             name: "worker-1".into(),
             node: NodeId(1),
             address: "worker-1".into(),
+            draining: false,
+            zone: None,
             status: WorkerStatus::Suspect,
             shards: 4,
             leaders: 2,
@@ -289,6 +343,7 @@ mod samples {
             shard: ShardId(0),
             leader: None,
             replicas: vec!["worker-1".into(), "worker-2".into()],
+            moving: None,
             term: Term(1),
             applied: LogIndex(5),
             databases: 1,

@@ -7,11 +7,18 @@
 
 #[cfg(test)]
 pub(crate) mod double;
+mod faults;
+mod local;
+#[cfg(test)]
+mod local_tests;
 mod open;
 
+use std::time::Duration;
+
+use psdb::env::DiskStats;
 use psdb::transport::BoxFuture;
 use psdb::transport::message::{
-    IndexDefinition, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
+    IndexDefinition, LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
 };
 use psdb::{DocumentId, Result};
 
@@ -99,8 +106,25 @@ pub(crate) trait Backend: Send + Sync {
     fn masters(&self) -> Reply<'_, Vec<MasterInfo>>;
     fn shards(&self) -> Reply<'_, Vec<ShardInfo>>;
 
+    fn acquire_lock<'a>(
+        &'a self,
+        name: &'a str,
+        ttl: Option<Duration>,
+        wait: Option<Duration>,
+    ) -> Reply<'a, LockLease>;
+    fn renew_lock<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        ttl: Option<Duration>,
+    ) -> Reply<'a, LockLease>;
+    fn release_lock<'a>(&'a self, name: &'a str, token: u64) -> Reply<'a, ()>;
+    fn list_locks(&self) -> Reply<'_, Vec<LockInfo>>;
+
     /// The means to break the cluster, if it runs in this process for that purpose.
     fn faults(&self) -> Option<&dyn Faults>;
+    /// What the disk has been asked to do; `None` if everything is in memory.
+    fn disk_stats(&self) -> Option<DiskStats>;
     /// Stops whatever runs in this process; everything acknowledged is durable before, too.
     fn close(&self) -> Reply<'_, ()>;
 }
@@ -124,11 +148,11 @@ pub(crate) struct Node {
 
 /// What `psdb dev` can do to its cluster.
 pub(crate) trait Faults: Send + Sync {
-    fn nodes(&self) -> Vec<Node>;
+    fn nodes(&self) -> Reply<'_, Vec<Node>>;
     fn kill<'a>(&'a self, node: &'a str) -> Reply<'a, ()>;
     fn restart<'a>(&'a self, node: &'a str) -> Reply<'a, ()>;
-    fn pause(&self, node: &str) -> Result<()>;
-    fn partition(&self, left: &[&str], right: &[&str]) -> Result<()>;
+    fn pause<'a>(&'a self, node: &'a str) -> Reply<'a, ()>;
+    fn partition<'a>(&'a self, left: &'a [&'a str], right: &'a [&'a str]) -> Reply<'a, ()>;
     fn heal(&self);
     fn drop_percent(&self, percent: u8);
 }

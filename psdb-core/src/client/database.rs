@@ -13,6 +13,7 @@ use super::cursor::merge_skipped;
 use super::document::{Document, FromDocument};
 use super::find::Find;
 use super::map_cache::Route;
+use super::named::NamedRequest;
 use super::router::{Router, mismatched};
 use super::write::{Change, Inserted, Updated, WriteOne};
 use crate::codec::EncodedDocument;
@@ -40,6 +41,7 @@ pub struct Count {
 pub struct Database<T = Document> {
     router: Arc<Router>,
     timeout: Duration,
+    named: Option<NamedRequest>,
     name: Arc<str>,
     _type: PhantomData<fn() -> T>,
 }
@@ -49,6 +51,7 @@ impl<T> Clone for Database<T> {
         Database {
             router: self.router.clone(),
             timeout: self.timeout,
+            named: self.named,
             name: self.name.clone(),
             _type: PhantomData,
         }
@@ -62,8 +65,13 @@ impl<T> std::fmt::Debug for Database<T> {
 }
 
 impl Database {
-    pub(super) fn new(router: Arc<Router>, timeout: Duration, name: &str) -> Database {
-        Database { router, timeout, name: Arc::from(name), _type: PhantomData }
+    pub(super) fn new(
+        router: Arc<Router>,
+        timeout: Duration,
+        named: Option<NamedRequest>,
+        name: &str,
+    ) -> Database {
+        Database { router, timeout, named, name: Arc::from(name), _type: PhantomData }
     }
 }
 
@@ -78,6 +86,7 @@ impl<T> Database<T> {
         Database {
             router: self.router.clone(),
             timeout: self.timeout,
+            named: self.named,
             name: self.name.clone(),
             _type: PhantomData,
         }
@@ -184,11 +193,13 @@ impl<T: FromDocument> Database<T> {
             .map(|(shard, positions)| {
                 let writes = self.batches(bodies, &positions);
                 let (router, database) = (self.router.clone(), route.info.id);
-                let deadline = self.router.deadline(self.timeout);
+                let (deadline, named) = (self.router.deadline(self.timeout), self.named);
                 let task = async move {
                     let mut receipts = Vec::new();
-                    for (positions, operations) in writes {
-                        let written = router.write(shard, database, operations, deadline).await;
+                    for (number, (positions, operations)) in (1..).zip(writes) {
+                        let name = named.map(|named| (named, number));
+                        let written =
+                            router.write(shard, database, operations, deadline, name).await;
                         receipts.push((positions, written));
                     }
                     receipts
@@ -376,9 +387,10 @@ impl<T: FromDocument> Database<T> {
             let operation = operation.clone();
             async move {
                 let shard = shard_of(&route, id)?;
-                let receipt =
-                    self.router.write(shard, route.info.id, vec![operation], deadline).await?;
-                Ok((shard, receipt))
+                let (database, name) = (route.info.id, self.named.map(|named| (named, 1)));
+                let written =
+                    self.router.write(shard, database, vec![operation], deadline, name).await;
+                Ok((shard, written?))
             }
         });
         let (shard, mut receipt) = written.await?;

@@ -3,6 +3,7 @@
 //! ```text
 //! Client ── Database<T> ── write one    router ─► the shard of the document's id
 //!                       └─ find, count  router ─► every shard of the database ─► Cursor merges
+//!        ── Lock ── acquire, renew, release        ─► the masters
 //! ```
 //! A client finds leaders, follows hints, retries within its time limit under one request id, and
 //! keeps copies of the shard map and of the databases it has used.
@@ -16,7 +17,9 @@ mod cursor;
 mod database;
 mod document;
 mod find;
+mod lock;
 mod map_cache;
+mod named;
 mod router;
 mod session;
 mod write;
@@ -34,6 +37,8 @@ pub use cursor::Cursor;
 pub use database::{Count, Database};
 pub use document::{Document, FromDocument};
 pub use find::Find;
+pub use lock::{Lock, LockGuard};
+pub use named::NamedRequest;
 pub use write::{Inserted, Updated, WriteOne};
 
 /// How a client behaves.
@@ -62,6 +67,7 @@ impl Default for ClientOptions {
 pub struct Client {
     router: Arc<Router>,
     timeout: Duration,
+    named: Option<NamedRequest>,
 }
 
 impl Client {
@@ -75,17 +81,27 @@ impl Client {
         options: ClientOptions,
     ) -> Client {
         let router = Router::new(env, transport, masters, options);
-        Client { router: Arc::new(router), timeout: options.timeout }
+        Client { router: Arc::new(router), timeout: options.timeout, named: None }
     }
 
     /// The same client with another time limit for each request, retries included.
     pub fn with_timeout(&self, timeout: Duration) -> Client {
-        Client { router: self.router.clone(), timeout }
+        Client { router: self.router.clone(), timeout, named: self.named }
+    }
+
+    /// The same client for one write, which is sent under the caller's own name for it.
+    ///
+    /// Writes of a client are applied once however often it retries. This extends that to callers
+    /// that retry by themselves, perhaps through another client: under the same name, the same
+    /// write is applied once and answered as at first. Documents without an `_id` have to be
+    /// given the same one each time.
+    pub fn named(&self, request: NamedRequest) -> Client {
+        Client { router: self.router.clone(), timeout: self.timeout, named: Some(request) }
     }
 
     /// The database called `name`, which need not exist yet; nothing is sent.
     pub fn database(&self, name: &str) -> Database {
-        Database::new(self.router.clone(), self.timeout, name)
+        Database::new(self.router.clone(), self.timeout, self.named, name)
     }
 }
 

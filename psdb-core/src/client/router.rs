@@ -21,7 +21,8 @@ use parking_lot::Mutex;
 
 use super::ClientOptions;
 use super::map_cache::{MapCache, Route};
-use super::session::Session;
+use super::named::NamedRequest;
+use super::session::{Session, Ticket};
 use crate::codec::frame;
 use crate::env::{Env, Instant};
 use crate::transport::message::{
@@ -30,7 +31,9 @@ use crate::transport::message::{
 };
 use crate::transport::redirect::{ATTEMPT, Attempts, CallError, LeaderCaller, Target};
 use crate::transport::{Service, Transport};
-use crate::types::{Address, DatabaseId, Error, GroupId, Outcome, Result, ShardId};
+use crate::types::{
+    Address, DatabaseId, Error, GroupId, LogIndex, Outcome, RequestId, Result, ShardId,
+};
 
 /// How long one attempt of a query may take: it may have much to read.
 const QUERY_ATTEMPT: Duration = Duration::from_secs(10);
@@ -93,6 +96,22 @@ impl Router {
         request: &MasterRequest,
         deadline: Instant,
     ) -> Result<MasterResponse> {
+        let answer = self.call_masters(request, deadline).await?;
+        if self.cache.is_without_map() {
+            // The map also tells the workers, who know the masters of later days. Whoever needs
+            // the map itself asks again.
+            if let Err(error) = self.fetch_map(deadline).await {
+                tracing::debug!(%error, "no map came with the first answer");
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn call_masters(
+        &self,
+        request: &MasterRequest,
+        deadline: Instant,
+    ) -> Result<MasterResponse> {
         let (group, left) = (GroupId::METADATA, self.left(deadline));
         let (what, service) = ("the masters", Service::Master);
         let mut candidates = self.masters.lock().clone();
@@ -101,23 +120,42 @@ impl Router {
         self.caller.call(what, service, group, &candidates, request, left).await
     }
 
+    /// Takes a number for a change of the masters that is asked for again and again.
+    pub(super) fn ticket_for_masters(&self) -> Ticket {
+        self.session.begin(GroupId::METADATA)
+    }
+
+    /// Notes how far the masters' log had reached when they forgot this client.
+    pub(super) fn observe_masters(&self, horizon: LogIndex) {
+        self.session.observe(GroupId::METADATA, horizon);
+    }
+
+    /// Whether a deadline has passed.
+    pub(super) fn is_over(&self, deadline: Instant) -> bool {
+        self.left(deadline).is_zero()
+    }
+
     /// Lets the masters change something, once.
     pub(super) async fn change_masters(
         &self,
-        request: impl Fn(crate::types::RequestId) -> MasterRequest,
+        request: impl Fn(RequestId) -> MasterRequest,
         deadline: Instant,
+        named: Option<NamedRequest>,
     ) -> Result<MasterResponse> {
+        let name = named.map(|named| (named, 1));
         let mut evicted = None;
         loop {
             if let Some(horizon) = evicted {
                 self.session.observe(GroupId::METADATA, horizon);
             }
-            let ticket = self.session.begin(GroupId::METADATA);
-            let answer = self.ask_masters(&request(ticket.request), deadline).await;
+            let (id, _ticket) = self.number(GroupId::METADATA, name, evicted);
+            let answer = self.ask_masters(&request(id), deadline).await;
             match answer {
                 // The first refusal only says that this client is not known (any more): the
                 // masters' answers bear no log index that could have told it where they are.
-                Err(Error::SessionEvicted { horizon, .. }) if evicted.is_none() => {
+                Err(Error::SessionEvicted { horizon, .. })
+                    if evicted.is_none() && !is_retry(name) =>
+                {
                     evicted = Some(horizon);
                 }
                 answer => return answer,
@@ -162,7 +200,7 @@ impl Router {
     }
 
     async fn fetch_map(&self, deadline: Instant) -> Result<()> {
-        match self.ask_masters(&MasterRequest::GetMap, deadline).await? {
+        match self.call_masters(&MasterRequest::GetMap, deadline).await? {
             MasterResponse::Map(map, masters) => {
                 self.cache.put_map(map);
                 if !masters.is_empty() {
@@ -216,20 +254,39 @@ impl Router {
         }
     }
 
-    /// Writes to one shard of a database, once.
+    /// The id of a write: of this client's own numbering, or by its caller's name.
+    fn number(
+        &self,
+        group: GroupId,
+        name: Option<(NamedRequest, u64)>,
+        evicted: Option<LogIndex>,
+    ) -> (RequestId, Option<Ticket>) {
+        match name {
+            Some((named, number)) => (named.request(number, evicted.unwrap_or_default()), None),
+            None => {
+                let ticket = self.session.begin(group);
+                (ticket.request, Some(ticket))
+            }
+        }
+    }
+
+    /// Writes to one shard of a database, once; `name` is the caller's name for the write, and
+    /// which write of that name to this shard it is.
     pub(super) async fn write(
         &self,
         shard: ShardId,
         database: DatabaseId,
         operations: Vec<WriteOp>,
         deadline: Instant,
+        name: Option<(NamedRequest, u64)>,
     ) -> Result<WriteReceipt> {
         let group = GroupId::of_shard(shard);
         let mut request;
         let mut operations = operations;
+        let mut evicted = None;
         loop {
-            let ticket = self.session.begin(group);
-            request = ShardRequest::Write { request: ticket.request, database, operations };
+            let (id, _ticket) = self.number(group, name, evicted);
+            request = ShardRequest::Write { request: id, database, operations };
             let mut attempts = Attempts::default();
             let answer = self.ask_shard_knowing(shard, &request, deadline, &mut attempts).await;
             match answer {
@@ -240,8 +297,11 @@ impl Router {
                 Ok(_) => return Err(mismatched(&format!("shard {shard}"))),
                 // No attempt can have been applied, so it is safe as a new request that has seen
                 // the eviction.
-                Err(Error::SessionEvicted { horizon, .. }) if !attempts.uncertain => {
+                Err(Error::SessionEvicted { horizon, .. })
+                    if !attempts.uncertain && !is_retry(name) =>
+                {
                     self.session.observe(group, horizon);
+                    evicted = Some(horizon);
                 }
                 Err(error) => return Err(error),
             }
@@ -280,6 +340,11 @@ impl Router {
             }
         }
     }
+}
+
+/// Whether the caller of a named write says that it may have been sent before.
+fn is_retry(name: Option<(NamedRequest, u64)>) -> bool {
+    name.is_some_and(|(named, _)| named.is_retry())
 }
 
 /// Says which shard could not be asked, where an error speaks of the masters.

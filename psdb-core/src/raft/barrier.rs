@@ -5,19 +5,27 @@
 //! index (ReadIndex; Raft thesis, section 6.4). Reads that arrive while a round is under way wait
 //! for the *next* round, since the current one may have begun before them.
 //!
-//! Invariant: a read is released only by a round that began after the read arrived.
+//! A replica that led when its process ended leads again as soon as it restarts, in the same term,
+//! while its stored commit index may be old (it is stored lazily). Until it has applied the log it
+//! came back with, its commit index says too little, so a read waits for that log as well. As far
+//! as the log was not cut since, a leader always gets it committed.
+//!
+//! Invariants:
+//! 1. A read is released only by a round that began after the read arrived.
+//! 2. No read is released before the log that the replica started with is applied.
 //!
 //! Left out: leases. No safety comes from clocks.
 
 use std::time::Duration;
 
-use openraft::error::{CheckIsLeaderError, RaftError};
+use openraft::error::{CheckIsLeaderError, Fatal, RaftError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine::Raft;
+use super::log_store::LogStore;
 use super::proposer::{Gate, ProposeError, group_name};
 use crate::env::{Env, Task};
-use crate::types::{Error, GroupId, Outcome};
+use crate::types::{Error, GroupId, NodeId, Outcome};
 
 type Released = oneshot::Sender<Result<(), ProposeError>>;
 
@@ -30,15 +38,19 @@ pub(crate) struct Barrier {
 }
 
 impl Barrier {
+    /// Puts a barrier before the reads of a replica with this log, which ended at the given index
+    /// when the replica started.
     pub(crate) fn start(
         env: &Env,
         group: GroupId,
         raft: Raft,
+        (log, recovered): (LogStore, Option<u64>),
         round_limit: Duration,
         gate: Gate,
     ) -> Barrier {
         let (queue, reads) = mpsc::unbounded_channel();
-        let rounds = Rounds { env: env.clone(), group, raft, reads, round_limit, gate };
+        let rounds =
+            Rounds { env: env.clone(), group, raft, log, recovered, reads, round_limit, gate };
         let task = env.spawn(rounds.run());
         Barrier { queue, env: env.clone(), group, _task: task }
     }
@@ -70,6 +82,9 @@ struct Rounds {
     env: Env,
     group: GroupId,
     raft: Raft,
+    log: LogStore,
+    /// Where the log ended when the replica started; `None` when that has been applied.
+    recovered: Option<u64>,
     reads: mpsc::UnboundedReceiver<Released>,
     round_limit: Duration,
     gate: Gate,
@@ -90,10 +105,16 @@ impl Rounds {
         }
     }
 
-    async fn round(&self) -> Result<(), ProposeError> {
-        let confirmed = self.env.timeout(self.round_limit, self.raft.ensure_linearizable()).await;
-        let reason = match confirmed {
-            Ok(Ok(_read_index)) => return Ok(()),
+    async fn round(&mut self) -> Result<(), ProposeError> {
+        let confirmed = self.env.timeout(self.round_limit, async {
+            self.raft.ensure_linearizable().await?;
+            self.apply_recovered().await.map_err(RaftError::Fatal)
+        });
+        let reason = match confirmed.await {
+            Ok(Ok(())) => {
+                self.recovered = None;
+                return Ok(());
+            }
             Ok(Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(forward)))) => {
                 let leader = forward.leader_node.map(|member| member.address());
                 return Err(ProposeError::NotLeader(leader));
@@ -106,5 +127,13 @@ impl Rounds {
             reason,
             outcome: Outcome::NotApplied,
         }))
+    }
+
+    /// Waits until the log that the replica started with is applied, as far as it was not cut.
+    async fn apply_recovered(&self) -> Result<(), Fatal<NodeId>> {
+        let Some(index) = self.recovered.min(self.log.last_index()) else { return Ok(()) };
+        let wait = self.raft.wait(None);
+        let applied = wait.applied_index_at_least(Some(index), "the recovered log");
+        applied.await.map(|_metrics| ()).map_err(|_stopped| Fatal::Stopped)
     }
 }

@@ -123,12 +123,14 @@ impl<S: StateMachine> Group<S> {
             pause: config.heartbeat,
         };
         let engine = Arc::new(engine_config(group, config)?);
-        let raft = Raft::new(options.node, engine, links, log, applier.clone())
+        let end = log.last_index();
+        let raft = Raft::new(options.node, engine, links, log.clone(), applier.clone())
             .await
             .map_err(|fatal| internal(group, &fatal))?;
         let gate = Gate::default();
         let proposer = Proposer::start(env, group, raft.clone(), config, gate.clone());
-        let barrier = Barrier::start(env, group, raft.clone(), config.election_max, gate.clone());
+        let limit = config.election_max;
+        let barrier = Barrier::start(env, group, raft.clone(), (log, end), limit, gate.clone());
         let receiver = Receiver::new(place);
         let tie_breaker = TieBreaker::start(env, raft.clone(), config);
         let parts = Parts {

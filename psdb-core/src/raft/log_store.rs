@@ -79,6 +79,11 @@ impl LogStore {
         Ok(LogStore { stream: group.0, wal, log: Arc::new(Mutex::new(log)), message_bytes })
     }
 
+    /// The index of the last entry, purged ones counted.
+    pub(crate) fn last_index(&self) -> Option<u64> {
+        self.log.lock().last().map(|last| last.index)
+    }
+
     fn slot(&self, slot: u8, payload: Bytes) -> Vec<Record> {
         vec![Record::Slot { stream: self.stream, slot, payload }]
     }

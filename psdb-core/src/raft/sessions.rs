@@ -78,11 +78,13 @@ impl Sessions {
                 Verdict::New
             };
         };
-        if request.observed < session.base {
-            return Verdict::Evicted(session.base);
-        }
+        // Before anything else: a number names one request for ever, so what is remembered under
+        // it is this request's answer, whatever its sender had observed.
         if let Some(answer) = session.answers.get(&request.sequence) {
             return Verdict::Duplicate(answer.clone());
+        }
+        if request.observed < session.base {
+            return Verdict::Evicted(session.base);
         }
         if request.sequence < session.floor {
             return Verdict::Evicted(session.forgotten);

@@ -32,6 +32,18 @@ fn a_retry_gets_the_first_answer() {
 }
 
 #[test]
+fn a_retry_by_someone_who_has_observed_nothing_gets_the_first_answer_after_evictions() {
+    let mut sessions = Sessions::default();
+    apply(&mut sessions, &request(1, 1, 1, 0), 10);
+    apply(&mut sessions, &request(2, 1, 1, 0), 11);
+    apply(&mut sessions, &request(3, 1, 1, 0), 12);
+    let named = |observed| request(4, 1, 1, observed);
+    assert_eq!(apply(&mut sessions, &named(0), 13), Verdict::Evicted(LogIndex(12)));
+    assert_eq!(apply(&mut sessions, &named(12), 14), Verdict::New);
+    assert_eq!(apply(&mut sessions, &named(0), 15), Verdict::Duplicate(Bytes::from("14")));
+}
+
+#[test]
 fn a_settled_request_is_never_run_again() {
     let mut sessions = Sessions::default();
     apply(&mut sessions, &request(1, 1, 0, 0), 10);

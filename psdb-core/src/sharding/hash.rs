@@ -42,7 +42,7 @@ pub enum HashVersion {
 
 impl HashVersion {
     /// Hashes all bytes of `parts`, as if they were one sequence.
-    pub(super) fn hash(self, parts: &[&[u8]]) -> u64 {
+    pub(crate) fn hash(self, parts: &[&[u8]]) -> u64 {
         match self {
             HashVersion::V1 => mix(fnv_1a(parts)),
         }

@@ -1,0 +1,295 @@
+//! The real backend: a PSDB in this process or a running cluster, through the client that every
+//! program uses, which is the same for both.
+//!
+//! Texts become documents and documents become texts here, and nothing else is decided: limits,
+//! names and versions are judged by the database. One request takes at most the time limit of the
+//! client, retries included.
+//!
+//! Left out: breaking the cluster of `psdb dev` (`faults`).
+
+use std::time::Duration;
+
+use psdb::client::WriteOne;
+use psdb::codec::EncodedDocument;
+use psdb::env::DiskStats;
+use psdb::transport::message::{
+    LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
+};
+use psdb::{Client, Cluster, Document, DocumentId, Error, Limits, Lock, Result};
+
+use crate::settings::{Place, Settings};
+
+use super::{Backend, Change, Cursor, DatabaseSummary, Faults, Find, Inserted, Reply};
+
+/// A client, and the PSDB in this process that it is of, if there is one.
+pub(crate) struct Local {
+    cluster: Option<Cluster>,
+    client: Client,
+    /// Whether it is there to be broken.
+    dev: bool,
+    /// Whether it keeps files, all of them through one disk.
+    on_disk: bool,
+}
+
+impl Local {
+    /// A cluster and a client of it, as the settings describe it.
+    pub(super) fn new(cluster: Cluster, settings: &Settings) -> Local {
+        let client = cluster.client();
+        let client = match settings.timeout {
+            Some(timeout) => client.with_timeout(timeout),
+            None => client,
+        };
+        let (dev, on_disk) = match &settings.place {
+            Place::Memory | Place::Remote(_) => (false, false),
+            Place::Directory(_) => (false, true),
+            Place::Dev(dev) => (true, dev.data_dir.is_some()),
+        };
+        Local { cluster: Some(cluster), client, dev, on_disk }
+    }
+
+    /// A client of a cluster that runs elsewhere.
+    pub(super) fn connected(client: Client) -> Local {
+        Local { cluster: None, client, dev: false, on_disk: false }
+    }
+}
+
+impl Local {
+    fn lock(&self, name: &str, ttl: Option<Duration>) -> Lock {
+        let lock = self.client.lock(name);
+        match ttl {
+            Some(ttl) => lock.ttl(ttl),
+            None => lock,
+        }
+    }
+}
+
+impl Backend for Local {
+    fn create_database<'a>(
+        &'a self,
+        name: &'a str,
+        indexes: &'a [Vec<String>],
+        shards: Option<u32>,
+    ) -> Reply<'a, ()> {
+        let mut creating = self.client.create_database(name);
+        for fields in indexes {
+            creating = creating.index_on(fields.iter().cloned());
+        }
+        if let Some(shards) = shards {
+            creating = creating.shards(shards);
+        }
+        Box::pin(async move { creating.await.map(|_| ()) })
+    }
+
+    fn check_database<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
+        Box::pin(async move { self.client.get_database(name).await.map(|_| ()) })
+    }
+
+    fn list_databases(&self) -> Reply<'_, Vec<DatabaseSummary>> {
+        Box::pin(async move {
+            let found = self.client.list_databases().await?;
+            let summary = |found: psdb::client::DatabaseSummary| DatabaseSummary {
+                name: found.info.name,
+                shards: found.info.shards.len() as u64,
+                documents: found.documents,
+                bytes: found.bytes,
+                indexes: found.info.indexes,
+            };
+            Ok(found.into_iter().map(summary).collect())
+        })
+    }
+
+    fn delete_database<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
+        Box::pin(self.client.delete_database(name))
+    }
+
+    fn clear_database<'a>(&'a self, name: &'a str) -> Reply<'a, u64> {
+        Box::pin(self.client.clear_database(name))
+    }
+
+    fn insert<'a>(&'a self, database: &'a str, document: &'a str) -> Reply<'a, Inserted> {
+        Box::pin(async move {
+            let inserted = self.client.database(database).insert_json(document).await?;
+            Ok(Inserted { id: inserted.id, version: inserted.version })
+        })
+    }
+
+    fn import<'a>(&'a self, database: &'a str, lines: &'a [Vec<u8>]) -> Reply<'a, Vec<Result<()>>> {
+        Box::pin(async move {
+            let mut results: Vec<Result<()>> = Vec::with_capacity(lines.len());
+            let mut bodies = Vec::with_capacity(lines.len());
+            for line in lines {
+                results.push(import_body(line).map(|body| bodies.push(body)));
+            }
+            let inserted = self.client.database(database).insert_encoded(bodies).await?;
+            let mut inserted = inserted.into_iter();
+            // The lines that are documents, in their order, are what was inserted.
+            for result in results.iter_mut().filter(|result| result.is_ok()) {
+                if let Some(Err(error)) = inserted.next() {
+                    *result = Err(error);
+                }
+            }
+            Ok(results)
+        })
+    }
+
+    fn read<'a>(&'a self, database: &'a str, id: &'a str) -> Reply<'a, String> {
+        Box::pin(async move {
+            let id = DocumentId::from(id);
+            let found: Option<Document> = self.client.database(database).get(&id).await?;
+            found.map(|document| document.to_json()).ok_or(Error::DocumentNotFound { id })
+        })
+    }
+
+    fn find<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, Box<dyn Cursor>> {
+        let database = self.client.database(database);
+        Box::pin(async move {
+            let Find { filter, sort, descending, skip, limit } = find;
+            let mut query = match filter {
+                Some(filter) => database.find(filter),
+                None => database.find_all(),
+            };
+            if let Some(key) = sort {
+                query = query.sort(key);
+            }
+            if descending {
+                query = query.descending();
+            }
+            if let Some(limit) = limit {
+                query = query.limit(limit);
+            }
+            let found: Box<dyn Cursor> = Box::new(Found(query.skip(skip).await?));
+            Ok(found)
+        })
+    }
+
+    fn count<'a>(
+        &'a self,
+        database: &'a str,
+        filter: Option<&'a str>,
+    ) -> Reply<'a, (u64, SkippedDocuments)> {
+        let database = self.client.database(database);
+        Box::pin(async move {
+            let counted = match filter {
+                Some(filter) => database.count(filter).await?,
+                None => database.count_all().await?,
+            };
+            Ok((counted.count, counted.skipped))
+        })
+    }
+
+    fn update<'a>(&'a self, database: &'a str, change: Change<'a>) -> Reply<'a, u64> {
+        let id = DocumentId::from(change.id);
+        let write = self.client.database(database).update_one_json(&id, change.document);
+        changed(write, change.if_version)
+    }
+
+    fn replace<'a>(&'a self, database: &'a str, change: Change<'a>) -> Reply<'a, u64> {
+        let id = DocumentId::from(change.id);
+        let write = self.client.database(database).replace_one_json(&id, change.document);
+        changed(write, change.if_version)
+    }
+
+    fn delete<'a>(
+        &'a self,
+        database: &'a str,
+        id: &'a str,
+        if_version: Option<u64>,
+    ) -> Reply<'a, ()> {
+        let write = self.client.database(database).delete_one(&DocumentId::from(id));
+        Box::pin(async move { changed(write, if_version).await.map(|_| ()) })
+    }
+
+    fn workers(&self) -> Reply<'_, Vec<WorkerInfo>> {
+        Box::pin(self.client.workers())
+    }
+
+    fn masters(&self) -> Reply<'_, Vec<MasterInfo>> {
+        Box::pin(self.client.masters())
+    }
+
+    fn shards(&self) -> Reply<'_, Vec<ShardInfo>> {
+        Box::pin(self.client.shards())
+    }
+
+    fn acquire_lock<'a>(
+        &'a self,
+        name: &'a str,
+        ttl: Option<Duration>,
+        wait: Option<Duration>,
+    ) -> Reply<'a, LockLease> {
+        let lock = self.lock(name, ttl).holder(format!("psdb, process {}", std::process::id()));
+        let lock = lock.wait(wait.unwrap_or_default());
+        Box::pin(async move {
+            let guard = lock.acquire().await?;
+            Ok(LockLease { token: guard.token(), expires_at: guard.expires_at() })
+        })
+    }
+
+    fn renew_lock<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        ttl: Option<Duration>,
+    ) -> Reply<'a, LockLease> {
+        let lock = self.lock(name, ttl);
+        Box::pin(async move { lock.renew(token).await })
+    }
+
+    fn release_lock<'a>(&'a self, name: &'a str, token: u64) -> Reply<'a, ()> {
+        let lock = self.lock(name, None);
+        Box::pin(async move { lock.release(token).await })
+    }
+
+    fn list_locks(&self) -> Reply<'_, Vec<LockInfo>> {
+        Box::pin(self.client.locks())
+    }
+
+    fn faults(&self) -> Option<&dyn Faults> {
+        let cluster = self.cluster.as_ref().filter(|_| self.dev)?;
+        Some(cluster)
+    }
+
+    fn disk_stats(&self) -> Option<DiskStats> {
+        let cluster = self.cluster.as_ref().filter(|_| self.on_disk)?;
+        Some(cluster.env().disk().stats())
+    }
+
+    fn close(&self) -> Reply<'_, ()> {
+        Box::pin(async move {
+            match &self.cluster {
+                Some(cluster) => cluster.close().await,
+                None => Ok(()),
+            }
+        })
+    }
+}
+
+/// A line of an import as an id, if it has one, and a body without metadata.
+fn import_body(line: &[u8]) -> Result<(Option<DocumentId>, EncodedDocument)> {
+    EncodedDocument::from_json(line, &Limits::DEFAULT)?.without_reserved().split_id()
+}
+
+/// Awaits a change of one document and says the new version.
+fn changed<'a>(write: WriteOne, if_version: Option<u64>) -> Reply<'a, u64> {
+    let write = match if_version {
+        Some(version) => write.if_version(version),
+        None => write,
+    };
+    Box::pin(async move { Ok(write.await?.version) })
+}
+
+/// Documents as they arrive from the shards.
+struct Found(psdb::Cursor<Document>);
+
+impl Cursor for Found {
+    fn next(&mut self) -> Reply<'_, Option<String>> {
+        Box::pin(async move {
+            let next = self.0.next().await.transpose()?;
+            Ok(next.map(|document| document.to_json()))
+        })
+    }
+
+    fn skipped(&self) -> SkippedDocuments {
+        self.0.skipped()
+    }
+}

@@ -1,0 +1,31 @@
+//! The program as its users run it: real processes on loopback.
+//!
+//! - `processes` starts, kills and restarts them; `deadline` waits for conditions.
+//! - `six` proves that nothing acknowledged is lost over crashes of a whole cluster.
+//! - `program` proves what scripts rely on: the ready line, exit codes, draining.
+//! - `api` proves the protocol's edges: details of errors, limits, retries, versions.
+//! - `conformance` proves that a database behaves the same wherever it is.
+//! - `python` proves the same of a client that knows nothing of PSDB but reflection.
+//! - `shell` proves that the shell answers the same on a cluster as embedded.
+//! - `partition` proves what happens when the network is cut.
+//!
+//! Left out: seeded faults, which the core's simulated clusters have.
+
+#[path = "server/api.rs"]
+mod api;
+#[path = "server/conformance/mod.rs"]
+mod conformance;
+#[path = "server/deadline.rs"]
+mod deadline;
+#[path = "server/partition.rs"]
+mod partition;
+#[path = "server/processes.rs"]
+mod processes;
+#[path = "server/program.rs"]
+mod program;
+#[path = "server/python.rs"]
+mod python;
+#[path = "server/shell.rs"]
+mod shell;
+#[path = "server/six.rs"]
+mod six;

@@ -1,0 +1,81 @@
+//! Queries: order, pages, limits, and the language in short.
+//!
+//! Left out: the language itself, which the core tests against its definition.
+
+use psdb::{Client, Document};
+use serde_json::json;
+
+use super::documents::number;
+
+fn numbers(documents: &[Document]) -> Vec<u64> {
+    documents.iter().map(number).collect()
+}
+
+pub(super) async fn give_all_documents_in_order_over_pages(client: &Client) {
+    let database = client.create_database("pages").await.expect("the database is created");
+    // More than a page holds, by number and by size.
+    let filler = "x".repeat(2_000);
+    let documents = (0..3_000).map(|n| json!({"_id": format!("{n:05}"), "n": n, "f": filler}));
+    let results = database.insert_many(documents).await.expect("it answers");
+    assert!(results.iter().all(Result::is_ok));
+    let mut cursor = database.find_all().await.expect("it answers");
+    let mut ids = Vec::new();
+    while let Some(document) = cursor.next().await {
+        ids.push(document.expect("every page comes").id().as_str().to_owned());
+    }
+    assert_eq!(ids, (0..3_000).map(|n| format!("{n:05}")).collect::<Vec<_>>());
+}
+
+pub(super) async fn skip_and_limit_after_merging(client: &Client) {
+    let database = client.database("pages");
+    let found: Vec<Document> = database
+        .find_all()
+        .skip(1_234)
+        .limit(3)
+        .await
+        .expect("it answers")
+        .try_collect()
+        .await
+        .expect("it collects");
+    assert_eq!(numbers(&found), [1_234, 1_235, 1_236]);
+    let none = database.find_all().limit(0).await.expect("it answers");
+    assert_eq!(none.try_collect::<Vec<_>>().await.expect("it collects").len(), 0);
+}
+
+pub(super) async fn filter_sort_and_count(client: &Client) {
+    let database = client.create_database("people").index("role").await.expect("created");
+    let people = (0..50).map(|n| {
+        let role = if n % 3 == 0 { "Dev" } else { "Ops" };
+        json!({"_id": format!("p{n:02}"), "role": role, "n": (n * 7) % 50})
+    });
+    database.insert_many(people).await.expect("it answers");
+    let filter = "lambda d: d.get('role') == 'Dev' and d['n'] > 30";
+    let mut expected: Vec<u64> =
+        (0..50).filter(|n| n % 3 == 0).map(|n| (n * 7) % 50).filter(|n| *n > 30).collect();
+    expected.sort_unstable_by(|a, b| b.cmp(a));
+    let found: Vec<Document> = database
+        .find(filter)
+        .sort("lambda d: d['n']")
+        .descending()
+        .await
+        .expect("it answers")
+        .try_collect()
+        .await
+        .expect("it collects");
+    assert_eq!(numbers(&found), expected);
+    let counted = database.count(filter).await.expect("it counts");
+    assert_eq!(counted.count, expected.len() as u64);
+    let one = database.find_one("lambda d: d['n'] == 7").await.expect("it answers");
+    assert_eq!(one.map(|d| d.id().as_str().to_owned()).as_deref(), Some("p01"));
+}
+
+pub(super) async fn count_what_they_skip(client: &Client) {
+    let database = client.create_database("mixed").await.expect("the database is created");
+    let documents = [json!({"_id": "a", "n": 1}), json!({"_id": "b"}), json!({"_id": "c"})];
+    database.insert_many(documents).await.expect("it answers");
+    let counted = database.count("lambda d: d['n'] > 0").await.expect("it counts");
+    assert_eq!((counted.count, counted.skipped.count), (1, 2));
+    let (id, raised) = counted.skipped.first.expect("it names the first");
+    assert_eq!(id.as_str(), "b");
+    assert!(raised.contains("KeyError"), "{raised}");
+}

@@ -1,0 +1,152 @@
+//! Proves what scripts rely on: the ready line, draining, exit codes, printed settings.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use super::processes::{BINARY, Process, Processes};
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).output().expect("the binary starts")
+}
+
+fn worker<'a>(id: &'a str, directory: &'a str) -> Vec<&'a str> {
+    let start = ["worker", "--node-id", id, "--listen", "127.0.0.1:0", "--peer-listen"];
+    let rest = ["127.0.0.1:0", "--masters", "127.0.0.1:1", "--data-dir", directory];
+    start.into_iter().chain(rest).collect()
+}
+
+fn process(arguments: &[&str], directory: &Path) -> Process {
+    let command = std::iter::once(&BINARY).chain(arguments);
+    let command = command.map(|word| (*word).to_owned()).collect();
+    Process::new(command, directory.join("stderr"))
+}
+
+fn code_of(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn a_node_says_where_it_serves_and_stops_with_0_on_both_signals() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let data = directory.path().join("w").display().to_string();
+    for signal in ["-TERM", "-INT"] {
+        let mut node = process(&worker("w7", &data), directory.path());
+        node.start().await;
+        assert!(node.ready.starts_with("psdb-server worker w7 ready: clients 127.0.0.1:"));
+        for what in ["clients", "peers"] {
+            let address = node.address(what);
+            std::net::TcpStream::connect(&address).expect("somebody listens there");
+        }
+        assert_eq!(node.stop(signal).await.code(), Some(0), "{signal}");
+    }
+}
+
+#[tokio::test]
+async fn draining_ends_while_clients_hold_connections() {
+    let mut cluster = Processes::start(1, 1, 2).await;
+    let client = cluster.client(&["m1"]).await;
+    client.masters().await.expect("the master answers");
+    for node in ["w1", "m1"] {
+        assert_eq!(cluster.node(node).stop("-TERM").await.code(), Some(0), "{node}");
+    }
+    cluster.start_all().await;
+    client.masters().await.expect("the client finds the master again");
+}
+
+#[tokio::test]
+async fn a_directory_in_use_is_75_and_anothers_is_78() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let data = directory.path().join("w").display().to_string();
+    let mut node = process(&worker("w1", &data), directory.path());
+    node.start().await;
+    let second = run(&worker("w1", &data));
+    assert_eq!(code_of(&second), Some(75), "{}", said(&second));
+    node.kill();
+    let other = run(&worker("w2", &data));
+    assert_eq!(code_of(&other), Some(78), "{}", said(&other));
+    assert!(said(&other).contains("belongs to node 'w1'"), "{}", said(&other));
+}
+
+#[tokio::test]
+async fn damage_is_65_with_file_and_offset() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let data = directory.path().join("m");
+    let text = data.display().to_string();
+    let start = ["master", "--node-id", "m1", "--listen", "127.0.0.1:0", "--peer-listen"];
+    let rest = ["127.0.0.1:0", "--data-dir", text.as_str()];
+    let arguments: Vec<&str> = start.into_iter().chain(rest).collect();
+    let mut node = process(&arguments, directory.path());
+    node.start().await;
+    assert_eq!(node.stop("-TERM").await.code(), Some(0));
+    let log = std::fs::read_dir(data.join("wal")).expect("there is a log");
+    let log = log.map(|entry| entry.expect("it can be read").path()).min().expect("a segment");
+    let mut bytes = std::fs::read(&log).expect("it can be read");
+    let written = bytes.iter().rposition(|byte| *byte != 0).expect("something was written");
+    bytes[written / 2] ^= 0x55;
+    std::fs::write(&log, bytes).expect("it can be written");
+    let damaged = run(&arguments);
+    assert_eq!(code_of(&damaged), Some(65), "{}", said(&damaged));
+    let file = log.file_name().map(|name| name.to_string_lossy().into_owned());
+    assert!(said(&damaged).contains(&file.expect("a name")), "{}", said(&damaged));
+    assert!(said(&damaged).contains("offset"), "{}", said(&damaged));
+}
+
+#[test]
+fn a_port_in_use_is_74_and_a_wrong_command_line_2() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let data = directory.path().display().to_string();
+    let mut arguments = worker("w1", &data);
+    arguments[4] = &address;
+    let refused = run(&arguments);
+    assert_eq!(code_of(&refused), Some(74), "{}", said(&refused));
+    assert!(said(&refused).contains(&address), "{}", said(&refused));
+    for wrong in [vec!["worker"], vec!["nonsense"], vec!["master", "--node-id", "a b"]] {
+        let refused = run(&wrong);
+        assert_eq!(code_of(&refused), Some(2), "{wrong:?}: {}", said(&refused));
+    }
+}
+
+#[test]
+fn settings_are_printed_as_a_file_that_gives_the_same_settings() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let file = directory.path().join("psdb.toml");
+    let mut arguments = worker("w1", "data");
+    arguments.extend(["--log-format", "json", "--print-config"]);
+    let printed = run(&arguments);
+    assert_eq!(code_of(&printed), Some(0), "{}", said(&printed));
+    std::fs::write(&file, &printed.stdout).expect("it can be written");
+    let path = file.display().to_string();
+    let again = run(&["worker", "--config", &path, "--print-config"]);
+    assert_eq!(String::from_utf8_lossy(&again.stdout), String::from_utf8_lossy(&printed.stdout));
+    std::fs::write(&file, "no-such-setting = 1\n").expect("it can be written");
+    let refused = run(&["worker", "--config", &path]);
+    assert_eq!(code_of(&refused), Some(78), "{}", said(&refused));
+    assert!(said(&refused).contains("no-such-setting"), "{}", said(&refused));
+}
+
+#[tokio::test]
+async fn a_dev_cluster_is_one_process_to_its_clients() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let data = directory.path().join("d").display().to_string();
+    let arguments = ["dev", "--listen", "127.0.0.1:0", "--data-dir", data.as_str()];
+    let mut dev = process(&arguments, directory.path());
+    for round in 1..=2_u64 {
+        dev.start().await;
+        let url = format!("psdb://{}", dev.address("clients"));
+        let client = psdb::connect(&url).await.expect("it answers");
+        assert_eq!(client.workers().await.expect("it lists workers").len(), 3);
+        if round == 1 {
+            client.create_database("notes").await.expect("it is created");
+        }
+        let notes = client.database("notes");
+        notes.insert_json(r#"{"text": "kept"}"#).await.expect("it is inserted");
+        assert_eq!(notes.count_all().await.expect("they are counted").count, round);
+        assert_eq!(dev.stop("-TERM").await.code(), Some(0));
+    }
+}
