@@ -73,9 +73,20 @@ impl Process {
 
     /// Asks it to stop with `signal` and waits for its end.
     pub(crate) async fn stop(&mut self, signal: &str) -> ExitStatus {
-        let mut child = self.child.take().expect("it runs");
+        let child = self.child.as_ref().expect("it runs");
         let asked = Command::new("kill").arg(signal).arg(child.id().to_string()).status();
         assert!(asked.expect("kill can be run").success());
+        self.end().await
+    }
+
+    /// What it has said on standard error, all its lives together.
+    pub(crate) fn errors(&self) -> String {
+        std::fs::read_to_string(&self.errors).unwrap_or_default()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it runs");
         eventually("the process ends", Duration::from_secs(20), || {
             let ended = child.try_wait().expect("it can be waited for");
             async move { ended.ok_or("it still runs") }
@@ -112,7 +123,7 @@ pub(crate) struct Processes {
     pub(crate) clients: BTreeMap<String, String>,
     /// Where each node serves nodes.
     pub(crate) peers: BTreeMap<String, String>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Processes {
@@ -140,7 +151,7 @@ impl Processes {
             places.iter().map(|(name, place)| (name.clone(), of(place).clone())).collect()
         };
         let (clients, peers) = (addresses(|place| &place.clients), addresses(|place| &place.peers));
-        let mut cluster = Processes { nodes, clients, peers, _directory: directory };
+        let mut cluster = Processes { nodes, clients, peers, directory };
         cluster.start_all().await;
         cluster
     }
@@ -150,6 +161,11 @@ impl Processes {
         for process in self.nodes.values_mut().filter(|process| process.child.is_none()) {
             process.start().await;
         }
+    }
+
+    /// Below which every node has its own directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn node(&mut self, name: &str) -> &mut Process {
