@@ -6,6 +6,8 @@
 //!
 //! Left out: commands of later versions, which `parse` answers by name.
 
+use std::time::Duration;
+
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -59,6 +61,7 @@ pub(crate) enum Command {
     Masters,
     Shards,
     Status,
+    Lock(Lock),
     Fault(Fault),
     Help {
         topic: Option<String>,
@@ -91,6 +94,15 @@ pub(crate) struct Change {
     pub(crate) id: String,
     pub(crate) document: String,
     pub(crate) if_version: Option<u64>,
+}
+
+/// What to do with locks. A duration that is not given is the database's to choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    Acquire { name: String, ttl: Option<Duration>, wait: Option<Duration> },
+    Renew { name: String, token: u64, ttl: Option<Duration> },
+    Release { name: String, token: u64 },
+    List,
 }
 
 /// What `psdb dev` does to its cluster.

@@ -1,7 +1,7 @@
 //! What the line editor knows of the shell: completion and where a command ends.
 //!
 //! The first word completes to commands, the word after `use` and `delete` to databases, after
-//! `help` to commands, after `import` and `export` to files. Names of databases are those seen
+//! `help` to commands, after `lock` to what is done with locks, after `import` and `export` to files. Names of databases are those seen
 //! last, so that a key press never waits for the cluster.
 //!
 //! Left out: completion of fields and ids.
@@ -39,6 +39,9 @@ impl Editing {
         let candidates: Vec<String> = match (earlier.next(), earlier.next()) {
             (None, _) | (Some("help"), None) => commands(),
             (Some("use" | "delete"), None) => self.databases.clone(),
+            (Some("lock"), None) => {
+                ["acquire", "list", "release", "renew"].map(str::to_string).to_vec()
+            }
             (Some("import" | "export"), _) => return None,
             _ => Vec::new(),
         };

@@ -106,6 +106,16 @@ pub(crate) const TOPICS: &[Topic] = &[
     topic("workers", "workers", "show the workers and what they carry", ""),
     topic("masters", "masters", "show the masters and who leads", ""),
     topic("shards", "shards", "show the shards, their leaders and replicas", ""),
+    topic(
+        "lock",
+        "lock acquire NAME [ttl=30s] [wait=0s] | renew NAME TOKEN [ttl=30s] | release NAME TOKEN | list",
+        "hold a lock that one at a time may have, for a while",
+        "The answer is a token, larger than any before; the lock is free again when its ttl is \
+         over, unless it is renewed. What the lock protects should refuse a token below the \
+         highest it has seen. With wait, claims are granted in the order they came. Names are 1 to \
+         256 of A-Z a-z 0-9 _ - / . :\n\n  lock acquire reports/nightly ttl=2m wait=10s\n  lock \
+         renew reports/nightly 17 ttl=2m\n  lock release reports/nightly 17",
+    ),
     topic("status", "status", "show whether the cluster is healthy, in short", ""),
     dev("kill", "kill NODE", "stop a node as a crash does", ""),
     dev("restart", "restart NODE", "start a killed node again", ""),

@@ -8,14 +8,17 @@
 //!
 //! Left out: where a line of the shell ends when a document spans several (`statement`).
 
-use crate::command::{Change, Command, Fault, Lambda, Query};
+use std::time::Duration;
+
+use crate::command::{Change, Command, Fault, Lambda, Lock, Query};
 use crate::failure::Failure;
 use crate::help;
+use crate::settings;
 use crate::tokens::Tokens;
 
 /// Commands of the interface that later versions bring.
-const LATER: [&str; 8] =
-    ["explain", "update_many", "delete_many", "index", "worker", "master", "shard", "lock"];
+const LATER: [&str; 7] =
+    ["explain", "update_many", "delete_many", "index", "worker", "master", "shard"];
 
 /// Parses one line; `None` if it is empty or a comment.
 pub(crate) fn line(text: &str) -> Result<Option<Command>, Failure> {
@@ -87,6 +90,7 @@ impl Parser<'_> {
             "masters" => Command::Masters,
             "shards" => Command::Shards,
             "status" => Command::Status,
+            "lock" => Command::Lock(self.lock()?),
             "help" => Command::Help { topic: self.tokens.word()?.map(str::to_string) },
             "exit" | "quit" => Command::Exit,
             "kill" | "restart" | "pause" | "partition" | "heal" | "drop" => {
@@ -223,6 +227,45 @@ impl Parser<'_> {
             Some(value) => number("if_version", value).map(Some),
             None => Err(format!("unexpected '{word}'")),
         }
+    }
+
+    fn lock(&mut self) -> Parsed<Lock> {
+        let action = self.word("acquire, renew, release or list")?;
+        if action == "list" {
+            return Ok(Lock::List);
+        }
+        if !matches!(action.as_str(), "acquire" | "renew" | "release") {
+            return Err(format!("unexpected '{action}'; a lock is acquired, renewed or released"));
+        }
+        let name = self.word("the lock's name")?;
+        if action == "acquire" {
+            let [ttl, wait] = self.durations(["ttl", "wait"])?;
+            return Ok(Lock::Acquire { name, ttl, wait });
+        }
+        let token = number("token", &self.word("the token that 'lock acquire' told")?)?;
+        if action == "release" {
+            return Ok(Lock::Release { name, token });
+        }
+        let [ttl] = self.durations(["ttl"])?;
+        Ok(Lock::Renew { name, token, ttl })
+    }
+
+    /// Takes options such as `ttl=30s` to the end, in any order, each at most once.
+    fn durations<const N: usize>(&mut self, names: [&str; N]) -> Parsed<[Option<Duration>; N]> {
+        let mut found = [None; N];
+        while let Some(word) = self.tokens.word()? {
+            let (name, value) = word.split_once('=').unwrap_or((word, ""));
+            let Some(place) = names.iter().position(|known| *known == name) else {
+                return Err(format!("unexpected '{word}'"));
+            };
+            // Nothing else may last no time at all, so the reader of durations refuses it.
+            let value = match value {
+                "0" | "0s" | "0ms" if name == "wait" => Duration::ZERO,
+                _ => settings::duration(value).map_err(|failure| failure.message())?,
+            };
+            once(&mut found[place], value, &format!("'{name}'"))?;
+        }
+        Ok(found)
     }
 
     fn fault(&mut self) -> Parsed<Fault> {

@@ -1,8 +1,10 @@
 //! Proves that every documented form of every command parses, from a line and from arguments, and
 //! that every other form is a usage error which names its mistake.
 
+use std::time::Duration;
+
 use super::{arguments, first_word, line};
-use crate::command::{Change, Command, Fault, Lambda, Query};
+use crate::command::{Change, Command, Fault, Lambda, Lock, Query};
 use crate::failure::Failure;
 
 fn parsed(text: &str) -> Command {
@@ -201,6 +203,29 @@ fn faults() {
 }
 
 #[test]
+fn locks_take_their_durations_in_any_order() {
+    let seconds = |n| Some(Duration::from_secs(n));
+    let name = || "jobs/a".to_string();
+    for (text, lock) in [
+        ("lock acquire jobs/a", Lock::Acquire { name: name(), ttl: None, wait: None }),
+        (
+            "lock acquire jobs/a wait=5s ttl=2m",
+            Lock::Acquire { name: name(), ttl: seconds(120), wait: seconds(5) },
+        ),
+        (
+            "lock acquire jobs/a ttl=1s wait=0s",
+            Lock::Acquire { name: name(), ttl: seconds(1), wait: seconds(0) },
+        ),
+        ("lock renew jobs/a 17", Lock::Renew { name: name(), token: 17, ttl: None }),
+        ("lock renew jobs/a 17 ttl=9s", Lock::Renew { name: name(), token: 17, ttl: seconds(9) }),
+        ("lock release jobs/a 17", Lock::Release { name: name(), token: 17 }),
+        ("lock list", Lock::List),
+    ] {
+        assert_eq!(parsed(text), Command::Lock(lock), "{text}");
+    }
+}
+
+#[test]
 fn mistakes_are_named_and_the_usage_is_shown() {
     for (text, part) in [
         ("frobnicate", "unknown command 'frobnicate'; 'help' lists all commands"),
@@ -237,6 +262,19 @@ fn mistakes_are_named_and_the_usage_is_shown() {
         ("partition a|b|c", "two sides"),
         ("partition a|", "both sides"),
         ("drop 101", "0 to 100"),
+        ("lock", "needs acquire, renew, release or list"),
+        ("lock take jobs", "unexpected 'take'"),
+        ("lock acquire", "needs the lock's name"),
+        ("lock acquire jobs 7", "unexpected '7'"),
+        ("lock acquire jobs ttl", "'' is no duration"),
+        ("lock acquire jobs ttl=soon", "'soon' is no duration"),
+        ("lock acquire jobs ttl=0s", "'0s' is no duration"),
+        ("lock acquire jobs ttl=1s ttl=2s", "'ttl' is given twice"),
+        ("lock renew jobs", "needs the token"),
+        ("lock renew jobs seven", "'token' needs a whole number, not 'seven'"),
+        ("lock renew jobs 7 wait=1s", "unexpected 'wait=1s'"),
+        ("lock release jobs 7 ttl=1s", "unexpected 'ttl=1s'"),
+        ("lock list jobs", "unexpected 'jobs'"),
         ("explain lambda d: True", "'explain' is not available yet"),
     ] {
         let message = refusal(text);

@@ -200,7 +200,7 @@ fn format(name: &str) -> Result<Format, Failure> {
 }
 
 /// Reads `500ms`, `5s`, `2m` or `1h`; a bare number is seconds.
-fn duration(text: &str) -> Result<Duration, Failure> {
+pub(crate) fn duration(text: &str) -> Result<Duration, Failure> {
     let wrong = || {
         Failure::usage(format!("'{text}' is no duration; write 500ms, 5s, 2m or 1h, more than 0"))
     };

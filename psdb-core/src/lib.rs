@@ -50,7 +50,7 @@ pub mod worker;
 mod golden;
 mod types;
 
-pub use client::{Client, ClientOptions, Cursor, Database, Document};
+pub use client::{Client, ClientOptions, Cursor, Database, Document, Lock, LockGuard};
 pub use cluster::{Cluster, ClusterBuilder};
 pub use master::Master;
 pub use sharding::HashRing;

@@ -16,6 +16,7 @@ mod dev;
 mod documents;
 mod export;
 mod import;
+mod locks;
 mod queries;
 
 use crate::command::{Command, Lambda};
@@ -87,6 +88,7 @@ impl Runner {
             Command::Masters => self.masters().await,
             Command::Shards => self.shards().await,
             Command::Status => self.status().await,
+            Command::Lock(lock) => self.lock(&lock).await,
             Command::Fault(fault) => self.fault(fault).await,
             Command::Help { topic } => {
                 let dev = self.backend.faults().is_some();

@@ -143,6 +143,32 @@ async fn json_answers_are_one_object_a_line() {
 }
 
 #[tokio::test]
+async fn locks_are_answered_as_documented() {
+    let script =
+        "lock acquire jobs wait=5s\nlock renew jobs 17 ttl=1m\nlock list\nlock release jobs 17\n";
+    let double = Double::default();
+    let ran = run(&double, &["-o", "simple"], script).await;
+    let expected = "\
+Lock 'jobs' acquired, token 17
+Lock 'jobs' renewed, token 17
+lock  token  holder        expires_at                waiting
+jobs     17  the importer  2026-11-23T08:15:30.250Z        2
+Lock 'jobs' released
+";
+    assert_eq!((ran.out.as_str(), ran.err.as_str(), ran.exit), (expected, "", 0));
+    let calls =
+        ["acquire jobs None Some(5s)", "renew jobs 17 Some(60s)", "locks", "release jobs 17"];
+    assert_eq!(state(&double).calls, calls);
+    let ran = run(&Double::default(), &["-o", "json"], script).await;
+    let expected = r#"{"ok":true,"command":"lock","lock":"jobs","token":17,"expires_at":"2026-11-23T08:15:30.250Z"}
+{"ok":true,"command":"lock","lock":"jobs","token":17,"expires_at":"2026-11-23T08:15:30.250Z"}
+{"ok":true,"command":"lock","locks":[{"name":"jobs","token":17,"holder":"the importer","granted_at":"2026-11-23T08:15:00.250Z","expires_at":"2026-11-23T08:15:30.250Z","waiting":2}]}
+{"ok":true,"command":"lock","lock":"jobs"}
+"#;
+    assert_eq!((ran.out.as_str(), ran.err.as_str(), ran.exit), (expected, "", 0));
+}
+
+#[tokio::test]
 async fn ndjson_puts_documents_on_lines_of_their_own() {
     let ran = run(&films(), &["-d", "films"], "readall\nread a\ncount\nread nobody").await;
     let expected = r#"{"_id": "a", "x":  1}

@@ -5,9 +5,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use psdb::env::DiskStats;
-use psdb::transport::message::{MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo};
+use psdb::transport::message::{
+    LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
+};
 use psdb::{Error, Result};
 
 use super::{Backend, Change, Cursor, DatabaseSummary, Faults, Find, Inserted, Node, Reply};
@@ -218,6 +221,32 @@ impl Backend for Double {
         self.with("shards".into(), |_| Ok(vec![samples::shard()]))
     }
 
+    fn acquire_lock<'a>(
+        &'a self,
+        name: &'a str,
+        ttl: Option<Duration>,
+        wait: Option<Duration>,
+    ) -> Reply<'a, LockLease> {
+        self.with(format!("acquire {name} {ttl:?} {wait:?}"), |_| Ok(samples::lease()))
+    }
+
+    fn renew_lock<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        ttl: Option<Duration>,
+    ) -> Reply<'a, LockLease> {
+        self.with(format!("renew {name} {token} {ttl:?}"), |_| Ok(samples::lease()))
+    }
+
+    fn release_lock<'a>(&'a self, name: &'a str, token: u64) -> Reply<'a, ()> {
+        self.with(format!("release {name} {token}"), |_| Ok(()))
+    }
+
+    fn list_locks(&self) -> Reply<'_, Vec<LockInfo>> {
+        self.with("locks".into(), |_| Ok(vec![samples::lock()]))
+    }
+
     fn faults(&self) -> Option<&dyn Faults> {
         self.dev.then_some(self)
     }
@@ -264,8 +293,25 @@ impl Faults for Double {
 
 /// One of each thing a cluster consists of.
 mod samples {
-    use psdb::transport::message::{MasterInfo, ShardInfo, WorkerInfo, WorkerStatus};
-    use psdb::{LogIndex, NodeId, ShardId, Term};
+    use psdb::transport::message::{
+        LockInfo, LockLease, MasterInfo, ShardInfo, WorkerInfo, WorkerStatus,
+    };
+    use psdb::{LogIndex, NodeId, ShardId, Term, Timestamp};
+
+    pub(super) fn lease() -> LockLease {
+        LockLease { token: 17, expires_at: Timestamp(1_795_421_730_250) }
+    }
+
+    pub(super) fn lock() -> LockInfo {
+        LockInfo {
+            name: "jobs".into(),
+            token: 17,
+            holder: "the importer".into(),
+            granted_at: Timestamp(1_795_421_700_250),
+            expires_at: lease().expires_at,
+            waiting: 2,
+        }
+    }
 
     pub(super) fn worker() -> WorkerInfo {
         WorkerInfo {

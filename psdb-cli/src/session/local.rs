@@ -7,11 +7,15 @@
 //!
 //! Left out: breaking the cluster of `psdb dev` (`faults`).
 
+use std::time::Duration;
+
 use psdb::client::WriteOne;
 use psdb::codec::EncodedDocument;
 use psdb::env::DiskStats;
-use psdb::transport::message::{MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo};
-use psdb::{Client, Cluster, Document, DocumentId, Error, Limits, Result};
+use psdb::transport::message::{
+    LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
+};
+use psdb::{Client, Cluster, Document, DocumentId, Error, Limits, Lock, Result};
 
 use crate::settings::{Place, Settings};
 
@@ -46,6 +50,16 @@ impl Local {
     /// A client of a cluster that runs elsewhere.
     pub(super) fn connected(client: Client) -> Local {
         Local { cluster: None, client, dev: false, on_disk: false }
+    }
+}
+
+impl Local {
+    fn lock(&self, name: &str, ttl: Option<Duration>) -> Lock {
+        let lock = self.client.lock(name);
+        match ttl {
+            Some(ttl) => lock.ttl(ttl),
+            None => lock,
+        }
     }
 }
 
@@ -195,6 +209,39 @@ impl Backend for Local {
 
     fn shards(&self) -> Reply<'_, Vec<ShardInfo>> {
         Box::pin(self.client.shards())
+    }
+
+    fn acquire_lock<'a>(
+        &'a self,
+        name: &'a str,
+        ttl: Option<Duration>,
+        wait: Option<Duration>,
+    ) -> Reply<'a, LockLease> {
+        let lock = self.lock(name, ttl).holder(format!("psdb, process {}", std::process::id()));
+        let lock = lock.wait(wait.unwrap_or_default());
+        Box::pin(async move {
+            let guard = lock.acquire().await?;
+            Ok(LockLease { token: guard.token(), expires_at: guard.expires_at() })
+        })
+    }
+
+    fn renew_lock<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        ttl: Option<Duration>,
+    ) -> Reply<'a, LockLease> {
+        let lock = self.lock(name, ttl);
+        Box::pin(async move { lock.renew(token).await })
+    }
+
+    fn release_lock<'a>(&'a self, name: &'a str, token: u64) -> Reply<'a, ()> {
+        let lock = self.lock(name, None);
+        Box::pin(async move { lock.release(token).await })
+    }
+
+    fn list_locks(&self) -> Reply<'_, Vec<LockInfo>> {
+        Box::pin(self.client.locks())
     }
 
     fn faults(&self) -> Option<&dyn Faults> {

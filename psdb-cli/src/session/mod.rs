@@ -13,10 +13,12 @@ mod local;
 mod local_tests;
 mod open;
 
+use std::time::Duration;
+
 use psdb::env::DiskStats;
 use psdb::transport::BoxFuture;
 use psdb::transport::message::{
-    IndexDefinition, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
+    IndexDefinition, LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
 };
 use psdb::{DocumentId, Result};
 
@@ -103,6 +105,21 @@ pub(crate) trait Backend: Send + Sync {
     fn workers(&self) -> Reply<'_, Vec<WorkerInfo>>;
     fn masters(&self) -> Reply<'_, Vec<MasterInfo>>;
     fn shards(&self) -> Reply<'_, Vec<ShardInfo>>;
+
+    fn acquire_lock<'a>(
+        &'a self,
+        name: &'a str,
+        ttl: Option<Duration>,
+        wait: Option<Duration>,
+    ) -> Reply<'a, LockLease>;
+    fn renew_lock<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        ttl: Option<Duration>,
+    ) -> Reply<'a, LockLease>;
+    fn release_lock<'a>(&'a self, name: &'a str, token: u64) -> Reply<'a, ()>;
+    fn list_locks(&self) -> Reply<'_, Vec<LockInfo>>;
 
     /// The means to break the cluster, if it runs in this process for that purpose.
     fn faults(&self) -> Option<&dyn Faults>;

@@ -10,7 +10,7 @@ use super::{Client, Database};
 use crate::transport::message::{
     DatabaseInfo, MasterInfo, MasterRequest, MasterResponse, ShardInfo, ShardStats, WorkerInfo,
 };
-use crate::types::{Result, validate_database_name, validate_field_path};
+use crate::types::{Address, Result, ShardId, validate_database_name, validate_field_path};
 
 /// A database and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,6 +197,65 @@ impl Client {
     pub async fn shards(&self) -> Result<Vec<ShardInfo>> {
         match self.ask(&MasterRequest::ListShards).await? {
             MasterResponse::Shards(shards) => Ok(shards),
+            _ => Err(mismatched("the masters")),
+        }
+    }
+
+    /// Orders all replicas off a worker, or, with `draining` false, lets it have some again.
+    ///
+    /// Returns when the order is given; [`Client::workers`] tells how many replicas are left.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::NodeNotFound`], [`crate::Error::Unavailable`].
+    pub async fn drain_worker(&self, worker: &str, draining: bool) -> Result<()> {
+        self.order(MasterRequest::DrainWorker { worker: worker.to_owned(), draining }).await
+    }
+
+    /// Forgets a worker that holds no replica any more.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::NotReady`] while it holds one, [`crate::Error::NodeNotFound`],
+    /// [`crate::Error::Unavailable`].
+    pub async fn remove_worker(&self, worker: &str) -> Result<()> {
+        self.order(MasterRequest::RemoveWorker { worker: worker.to_owned() }).await
+    }
+
+    /// Begins to move one replica of a shard to another worker; [`Client::shards`] shows it moving.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::InvalidRequest`] when the move makes no sense or another one of this shard
+    /// is under way, [`crate::Error::NodeNotFound`], [`crate::Error::Unavailable`].
+    pub async fn move_shard(&self, shard: ShardId, from: &str, to: &str) -> Result<()> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.order(MasterRequest::MoveShard { shard, from, to }).await
+    }
+
+    /// Adds a master that runs at `address` and waits to be added; returns when it votes.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::InvalidRequest`] for a name that was used up, [`crate::Error::Unavailable`]
+    /// when the new master does not catch up in time.
+    pub async fn add_master(&self, name: &str, address: Address) -> Result<()> {
+        self.order(MasterRequest::AddMaster { name: name.to_owned(), address }).await
+    }
+
+    /// Takes a master out of the group for ever; returns when the others work without it.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::InvalidRequest`] for the last one, [`crate::Error::NodeNotFound`],
+    /// [`crate::Error::Unavailable`].
+    pub async fn remove_master(&self, name: &str) -> Result<()> {
+        self.order(MasterRequest::RemoveMaster { name: name.to_owned() }).await
+    }
+
+    async fn order(&self, request: MasterRequest) -> Result<()> {
+        match self.ask(&request).await? {
+            MasterResponse::Done => Ok(()),
             _ => Err(mismatched("the masters")),
         }
     }

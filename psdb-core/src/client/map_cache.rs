@@ -47,6 +47,11 @@ impl MapCache {
         map.shards.get(&shard).map(|p| p.replicas.values().cloned().collect()).unwrap_or_default()
     }
 
+    /// Whether no map with shards has come yet.
+    pub(super) fn is_without_map(&self) -> bool {
+        self.map.lock().shards.is_empty()
+    }
+
     /// Where the workers of the map are.
     pub(super) fn workers(&self) -> BTreeSet<Address> {
         let map = self.map.lock().clone();

@@ -3,6 +3,7 @@
 //! ```text
 //! Client ── Database<T> ── write one    router ─► the shard of the document's id
 //!                       └─ find, count  router ─► every shard of the database ─► Cursor merges
+//!        ── Lock ── acquire, renew, release        ─► the masters
 //! ```
 //! A client finds leaders, follows hints, retries within its time limit under one request id, and
 //! keeps copies of the shard map and of the databases it has used.
@@ -16,6 +17,7 @@ mod cursor;
 mod database;
 mod document;
 mod find;
+mod lock;
 mod map_cache;
 mod named;
 mod router;
@@ -35,6 +37,7 @@ pub use cursor::Cursor;
 pub use database::{Count, Database};
 pub use document::{Document, FromDocument};
 pub use find::Find;
+pub use lock::{Lock, LockGuard};
 pub use named::NamedRequest;
 pub use write::{Inserted, Updated, WriteOne};
 

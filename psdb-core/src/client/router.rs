@@ -96,12 +96,47 @@ impl Router {
         request: &MasterRequest,
         deadline: Instant,
     ) -> Result<MasterResponse> {
+        let answer = self.call_masters(request, deadline).await?;
+        if self.cache.is_without_map() {
+            // The map also tells the workers, who know the masters of later days. Whoever needs
+            // the map itself asks again.
+            if let Err(error) = self.fetch_map(deadline).await {
+                tracing::debug!(%error, "no map came with the first answer");
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn call_masters(
+        &self,
+        request: &MasterRequest,
+        deadline: Instant,
+    ) -> Result<MasterResponse> {
         let (group, left) = (GroupId::METADATA, self.left(deadline));
         let (what, service) = ("the masters", Service::Master);
         let mut candidates = self.masters.lock().clone();
         // Workers know the masters of now, should all that this client knew be gone.
         candidates.extend(self.cache.workers());
         self.caller.call(what, service, group, &candidates, request, left).await
+    }
+
+    /// Takes a number for a change of the masters that is asked for again and again.
+    pub(super) fn number_for_masters(
+        &self,
+        named: Option<NamedRequest>,
+        evicted: Option<LogIndex>,
+    ) -> (RequestId, Option<Ticket>) {
+        self.number(GroupId::METADATA, named.map(|named| (named, 1)), evicted)
+    }
+
+    /// Notes how far the masters' log had reached when they forgot this client.
+    pub(super) fn observe_masters(&self, horizon: LogIndex) {
+        self.session.observe(GroupId::METADATA, horizon);
+    }
+
+    /// Whether a deadline has passed.
+    pub(super) fn is_over(&self, deadline: Instant) -> bool {
+        self.left(deadline).is_zero()
     }
 
     /// Lets the masters change something, once.
@@ -169,7 +204,7 @@ impl Router {
     }
 
     async fn fetch_map(&self, deadline: Instant) -> Result<()> {
-        match self.ask_masters(&MasterRequest::GetMap, deadline).await? {
+        match self.call_masters(&MasterRequest::GetMap, deadline).await? {
             MasterResponse::Map(map, masters) => {
                 self.cache.put_map(map);
                 if !masters.is_empty() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::node::{Node, NodeRole, Plan};
-use super::{Cluster, Inner};
+use super::{Cluster, Inner, REPLACE_AFTER};
 use crate::client::{Client, ClientOptions};
 use crate::env::{Env, SimDisk, random};
 use crate::raft::RaftConfig;
@@ -44,6 +44,7 @@ pub struct ClusterBuilder {
     seed: Option<u64>,
     data_dir: Option<PathBuf>,
     raft: RaftConfig,
+    replace_after: Duration,
 }
 
 impl Default for ClusterBuilder {
@@ -56,6 +57,7 @@ impl Default for ClusterBuilder {
             seed: None,
             data_dir: None,
             raft: RaftConfig::default(),
+            replace_after: REPLACE_AFTER,
         }
     }
 }
@@ -103,6 +105,12 @@ impl ClusterBuilder {
     /// Timers and bounds of all groups.
     pub fn raft(mut self, raft: RaftConfig) -> Self {
         self.raft = raft;
+        self
+    }
+
+    /// Rebuilds the replicas of a worker elsewhere when it has been dead for so long; 60 s.
+    pub fn replace_after(mut self, dead_for: Duration) -> Self {
+        self.replace_after = dead_for;
         self
     }
 
@@ -164,6 +172,7 @@ impl ClusterBuilder {
             replicas: self.replicas.unwrap_or(self.workers.min(3)),
             workers: self.workers,
             raft: self.raft.clone(),
+            replace_after: self.replace_after,
             root: self.data_dir.clone().unwrap_or_else(|| PathBuf::from("/psdb")),
             simulated_disks: self.data_dir.is_none(),
         }

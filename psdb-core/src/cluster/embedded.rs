@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Cluster;
+use super::REPLACE_AFTER;
 use super::builder::assemble;
 use super::node::{Node, NodeRole, Plan};
 use crate::env::Env;
@@ -25,6 +26,7 @@ pub(super) async fn start(env: Env, path: &Path) -> Result<Cluster> {
         replicas: 1,
         workers: 1,
         raft: RaftConfig::default(),
+        replace_after: REPLACE_AFTER,
         root: path.to_owned(),
         simulated_disks: false,
     };

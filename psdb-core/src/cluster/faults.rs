@@ -39,6 +39,22 @@ impl Cluster {
         found.start(&self.0.plan, &self.0.network).await
     }
 
+    /// Crashes a node and loses all that its disk holds, as if that had been replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NodeNotFound`]; [`Error::InvalidRequest`] when the cluster lives on real files.
+    pub async fn wipe(&self, node: &str) -> Result<()> {
+        let mut nodes = self.0.nodes.lock().await;
+        let found = nodes.get_mut(node).ok_or_else(|| Error::NodeNotFound { name: node.into() })?;
+        if found.sim_disk().is_none() {
+            return Err(on_real_files(node));
+        }
+        found.crash(&self.0.network).await;
+        found.replace_disk();
+        Ok(())
+    }
+
     /// Holds back all messages to and from a node until [`Cluster::heal`] or a restart.
     ///
     /// # Errors
@@ -84,8 +100,12 @@ impl Cluster {
     /// [`Error::NodeNotFound`]; [`Error::InvalidRequest`] when the cluster lives on real files.
     pub async fn fail_disk(&self, node: &str) -> Result<SimDisk> {
         let nodes = self.0.nodes.lock().await;
-        find(&nodes, node)?.sim_disk().cloned().ok_or_else(|| Error::InvalidRequest {
-            reason: format!("node '{node}' is on real files, which cannot be made to fail"),
-        })
+        find(&nodes, node)?.sim_disk().cloned().ok_or_else(|| on_real_files(node))
+    }
+}
+
+fn on_real_files(node: &str) -> Error {
+    Error::InvalidRequest {
+        reason: format!("node '{node}' is on real files, which cannot be made to fail"),
     }
 }

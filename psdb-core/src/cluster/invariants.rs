@@ -5,21 +5,24 @@
 //!
 //! 1. A term of a group has at most one leader.
 //! 2. Two replicas of a group that have applied the same index have the same state.
-//! 3. A shard's group has exactly as many voters as the cluster keeps replicas.
-//! 4. The trees of a shard are sound: indexes match documents, totals match both.
+//! 3. A shard's group never has fewer voters than the cluster keeps replicas, and has exactly as
+//!    many when no move of it is under way.
+//! 4. The trees of a shard are sound: indexes match documents, totals match both. Walking over
+//!    them takes time, so [`check_trees`] is asked for by itself.
 //!
 //! [`Ledger`] holds a test's own half of the promise: what was acknowledged to it.
 //!
 //! Left out: liveness. [`Cluster::settle`] waits for it, with a deadline.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Cluster;
 pub use super::ledger::Ledger;
 use super::node::NodeHandler;
+use super::{Cluster, find};
 use crate::raft::{GroupStatus, Role};
 use crate::types::{Error, GroupId, LogIndex, Outcome, Result, ShardId, Term};
+use crate::worker::Worker;
 
 /// How long [`Cluster::settle`] waits between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -31,8 +34,6 @@ struct Seen {
     status: GroupStatus,
     applied: LogIndex,
     hash: u64,
-    /// What is wrong with its trees, if anything.
-    unsound: Option<String>,
 }
 
 /// Checks a cluster and remembers what it saw; keep one for a whole test.
@@ -64,18 +65,16 @@ impl Invariants {
     ///
     /// A description of the first breach.
     pub async fn check(&mut self, cluster: &Cluster) -> std::result::Result<(), String> {
-        let replicas = cluster.0.plan.replicas as usize;
-        for seen in cluster.look().await {
-            self.note(&seen, replicas)?;
+        let (seen, moving) = cluster.look().await;
+        for seen in &seen {
+            self.note(seen)?;
+            check_voters(seen, cluster.0.plan.replicas as usize, moving.as_ref())?;
         }
         Ok(())
     }
 
-    fn note(&mut self, seen: &Seen, replicas: usize) -> std::result::Result<(), String> {
-        let Seen { group, node, status, applied, hash, unsound } = seen;
-        if let Some(reason) = unsound {
-            return Err(format!("group {group} on {node} is not sound: {reason}"));
-        }
+    fn note(&mut self, seen: &Seen) -> std::result::Result<(), String> {
+        let Seen { group, node, status, applied, hash } = seen;
         if status.role == Role::Leader {
             let known = self.leaders.entry((*group, status.term)).or_insert_with(|| node.clone());
             if known != node {
@@ -93,16 +92,48 @@ impl Invariants {
                 known.0, known.1
             ));
         }
-        // A replica that was just started has not published its status yet.
-        let published = status.last_log > LogIndex(0);
-        if group.shard().is_some() && published && status.voters.len() != replicas {
-            return Err(format!(
-                "group {group} on {node} has {} voters instead of {replicas}",
-                status.voters.len()
-            ));
-        }
         Ok(())
     }
+}
+
+/// Walks over all trees of every running replica.
+///
+/// # Errors
+///
+/// A description of the first that is not sound.
+pub async fn check_trees(cluster: &Cluster) -> std::result::Result<(), String> {
+    let nodes = cluster.0.nodes.lock().await;
+    for (name, node) in nodes.iter() {
+        let worker = node.handler().and_then(|handler| handler.worker.as_ref());
+        let replicas = worker.into_iter().flat_map(|worker| {
+            worker.shards().into_iter().filter_map(|shard| Some((shard, worker.replica(shard)?)))
+        });
+        for (shard, replica) in replicas {
+            let sound = replica.state().check_invariants();
+            sound.map_err(|reason| format!("shard {shard} on {name} is not sound: {reason}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The shards whose replicas move, by what a leading master knows; `None` if none leads.
+type Moving = BTreeSet<ShardId>;
+
+fn check_voters(
+    seen: &Seen,
+    replicas: usize,
+    moving: Option<&Moving>,
+) -> std::result::Result<(), String> {
+    let (status, voters) = (&seen.status, seen.status.voters.len());
+    // A replica that was just started has not published its status yet, and one that is new or
+    // behind shows what its group was once.
+    let (Some(shard), Role::Leader) = (seen.group.shard(), status.role) else { return Ok(()) };
+    let still = moving.is_some_and(|moving| !moving.contains(&shard));
+    if voters < replicas || (still && voters != replicas) {
+        let node = &seen.node;
+        return Err(format!("shard {shard}, led by {node}, has {voters} voters, not {replicas}"));
+    }
+    Ok(())
 }
 
 impl Cluster {
@@ -131,7 +162,7 @@ impl Cluster {
     /// What keeps the cluster from being settled. The first look at a group's leader sets its goal.
     async fn unsettled(&self, goals: &mut BTreeMap<GroupId, LogIndex>) -> Option<String> {
         let mut groups: BTreeMap<GroupId, Vec<Seen>> = BTreeMap::new();
-        for seen in self.look().await {
+        for seen in self.look().await.0 {
             groups.entry(seen.group).or_default().push(seen);
         }
         if groups.len() <= self.0.plan.shards as usize {
@@ -183,10 +214,31 @@ impl Cluster {
         statuses
     }
 
-    async fn look(&self) -> Vec<Seen> {
+    async fn look(&self) -> (Vec<Seen>, Option<Moving>) {
         let nodes = self.0.nodes.lock().await;
         let running = nodes.iter().filter_map(|(name, node)| Some((name, node.handler()?)));
-        running.flat_map(|(name, handler)| look_at(name, handler)).collect()
+        let running: Vec<_> = running.collect();
+        let seen = running.iter().flat_map(|(name, handler)| look_at(name, handler)).collect();
+        let masters = running.iter().filter_map(|(_, handler)| handler.master.as_ref());
+        let leaders = masters.filter(|master| master.group().leads());
+        let newest = leaders.max_by_key(|master| master.group().status().term);
+        let moving = newest.map(|master| {
+            let map = master.group().state().map().clone();
+            let moving = map.shards.iter().filter(|(_, placement)| placement.moving.is_some());
+            moving.map(|(shard, _)| *shard).collect()
+        });
+        (seen, moving)
+    }
+
+    /// Why the masters refuse a running worker for good, if they do.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NodeNotFound`].
+    pub async fn refusal(&self, node: &str) -> Result<Option<Error>> {
+        let nodes = self.0.nodes.lock().await;
+        let handler = find(&nodes, node)?.handler();
+        Ok(handler.and_then(|handler| handler.worker.as_ref()).and_then(Worker::refusal))
     }
 }
 
@@ -207,7 +259,6 @@ fn look_at(node: &str, handler: &NodeHandler) -> Vec<Seen> {
             status: master.group().status(),
             applied,
             hash: metadata.hash(),
-            unsound: None,
         });
     }
     let Some(worker) = &handler.worker else { return seen };
@@ -220,7 +271,6 @@ fn look_at(node: &str, handler: &NodeHandler) -> Vec<Seen> {
             status: replica.status(),
             applied,
             hash: state.hash(),
-            unsound: state.check_invariants().err(),
         });
     }
     seen

@@ -26,6 +26,7 @@ mod node;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
@@ -33,12 +34,16 @@ use crate::client::{Client, ClientOptions};
 use crate::env::{DiskStats, Env};
 use crate::transport::Transport;
 use crate::transport::in_process::Network;
-use crate::types::{Address, Error, Result};
+use crate::transport::message::WorkerTraits;
+use crate::types::{Address, Error, Result, validate_node_name};
 
 pub use builder::ClusterBuilder;
 pub use node::{NodeHandler, NodeRole, NodeState};
 
 use node::Node;
+
+/// When the replicas of a dead worker are rebuilt elsewhere, unless told otherwise.
+const REPLACE_AFTER: Duration = Duration::from_mins(1);
 
 /// A running PSDB inside this process.
 ///
@@ -157,11 +162,50 @@ impl Cluster {
     ///
     /// [`Error::InvalidRequest`] when the name is taken; whatever starting a node says.
     pub async fn add_worker(&self, name: &str) -> Result<()> {
+        self.add_worker_with(name, WorkerTraits::default()).await
+    }
+
+    /// As [`Cluster::add_worker`], in a zone or with a capacity of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::add_worker`].
+    pub async fn add_worker_with(&self, name: &str, traits: WorkerTraits) -> Result<()> {
+        let node = Node::new(name, NodeRole::Worker, &self.0.plan, &self.0.env);
+        self.add_node(name, node.with_traits(traits)).await
+    }
+
+    /// Starts a new master and makes it a member of the masters' group.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] when the name is taken or used up, [`Error::Unavailable`] when it
+    /// does not catch up in time.
+    pub async fn add_master(&self, name: &str) -> Result<()> {
+        let node = Node::new(name, NodeRole::Master, &self.0.plan, &self.0.env);
+        self.add_node(name, node.joining()).await?;
+        self.0.client.add_master(name, Address::from(name)).await
+    }
+
+    /// Takes a master out of the group for ever, then stops it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::remove_master`].
+    pub async fn remove_master(&self, name: &str) -> Result<()> {
+        self.0.client.remove_master(name).await?;
+        match self.0.nodes.lock().await.remove(name) {
+            Some(mut node) => node.stop(&self.0.network).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn add_node(&self, name: &str, mut node: Node) -> Result<()> {
+        validate_node_name(name)?;
         let mut nodes = self.0.nodes.lock().await;
         if nodes.contains_key(name) {
             return Err(Error::InvalidRequest { reason: format!("node '{name}' exists already") });
         }
-        let mut node = Node::new(name, NodeRole::Worker, &self.0.plan, &self.0.env);
         let started = node.start(&self.0.plan, &self.0.network).await;
         nodes.insert(name.to_owned(), node);
         started

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -17,6 +18,7 @@ use crate::master::{Master, MasterOptions};
 use crate::raft::{LogHome, RaftConfig};
 use crate::storage::{Directory, WalOptions};
 use crate::transport::in_process::Network;
+use crate::transport::message::WorkerTraits;
 use crate::transport::{BoxFuture, Handler, Message, Service};
 use crate::types::{Address, GroupId, Result};
 use crate::worker::{Worker, WorkerOptions};
@@ -70,6 +72,8 @@ pub(super) struct Plan {
     pub(super) replicas: u32,
     pub(super) workers: u32,
     pub(super) raft: RaftConfig,
+    /// When the replicas of a dead worker are rebuilt elsewhere.
+    pub(super) replace_after: Duration,
     /// The directory below which nodes keep theirs; of an embedded node, its own.
     pub(super) root: PathBuf,
     /// Whether disks are simulated, each node having its own.
@@ -83,6 +87,10 @@ pub(super) struct Node {
     directory: PathBuf,
     /// The simulated disk, if it is one that can lose its power.
     disk: Option<SimDisk>,
+    /// As a worker, where it stands and how much it can carry.
+    traits: WorkerTraits,
+    /// As a master, whether it came after the cluster was founded.
+    joins: bool,
     running: Option<Running>,
 }
 
@@ -141,7 +149,18 @@ impl Node {
             NodeRole::Both => plan.root.clone(),
             NodeRole::Master | NodeRole::Worker => plan.root.join(name),
         };
-        Node { name: name.to_owned(), role, env, directory, disk, running: None }
+        let (name, traits) = (name.to_owned(), WorkerTraits::default());
+        Node { name, role, env, directory, disk, traits, joins: false, running: None }
+    }
+
+    /// The same node in another zone or with another capacity.
+    pub(super) fn with_traits(self, traits: WorkerTraits) -> Node {
+        Node { traits, ..self }
+    }
+
+    /// The same node, which founds nothing and waits to be added to the masters.
+    pub(super) fn joining(self) -> Node {
+        Node { joins: true, ..self }
     }
 
     pub(super) fn state(&self) -> NodeState {
@@ -156,6 +175,13 @@ impl Node {
     /// The simulated disk of this node, to make it fail.
     pub(super) fn sim_disk(&self) -> Option<&SimDisk> {
         self.disk.as_ref()
+    }
+
+    /// Gives the node an empty disk.
+    pub(super) fn replace_disk(&mut self) {
+        let disk = SimDisk::new();
+        self.env = self.env.with_disk(Arc::new(disk.clone()));
+        self.disk = Some(disk);
     }
 
     /// What runs on this node.
@@ -198,6 +224,8 @@ impl Node {
                 replicas: plan.replicas,
                 initial_workers: plan.workers,
                 raft: plan.raft.clone(),
+                replace_after: plan.replace_after,
+                join: self.joins,
                 ..MasterOptions::new(name, plan.masters.clone())
             };
             let (directory, home) = (directory.clone(), home.clone());
@@ -209,6 +237,7 @@ impl Node {
             let masters = plan.masters.values().cloned().collect();
             let options = WorkerOptions {
                 raft: plan.raft.clone(),
+                traits: self.traits.clone(),
                 ..WorkerOptions::new(name, Address::from(name), masters)
             };
             let (directory, home) = (directory.clone(), home.clone());

@@ -3,6 +3,7 @@
 //! ```text
 //! message ─► Master::handle ─┬─ Raft   ─► the metadata group's engine
 //!                            └─ Master ─► service: propose, or barrier + read
+//! when a lease is over, on the leader ─► locks: who is next
 //! every 250 ms, on the leader ─► health: who is alive
 //!                             ├► reconciler: found the cluster, place shards, finish databases
 //!                             └► mover: replicas on their way, leads to be handed over
@@ -18,6 +19,7 @@
 //! Left out: what is decided purely (`placement`, `rebalance`).
 
 mod health;
+mod locks;
 mod membership;
 mod mover;
 pub mod placement;
@@ -94,7 +96,8 @@ impl MasterOptions {
 /// A running master. Bind it to a network as a [`Handler`]; dropping it stops its tasks.
 pub struct Master {
     core: Arc<Core>,
-    ticks: Mutex<Option<Task<()>>>,
+    /// The leader's tick, and the one that ends leases of locks.
+    ticks: Mutex<Vec<Task<()>>>,
 }
 
 /// What the parts of a master share.
@@ -150,8 +153,11 @@ impl Master {
             mover,
             joined: Notify::new(),
         });
-        let ticks = core.env.spawn(tick(core.clone()));
-        Ok(Master { core, ticks: Mutex::new(Some(ticks)) })
+        let ticks = vec![
+            core.env.spawn(tick(core.clone())),
+            core.env.spawn(locks::expire_when_due(core.clone())),
+        ];
+        Ok(Master { core, ticks: Mutex::new(ticks) })
     }
 
     /// The master's name.
@@ -166,7 +172,7 @@ impl Master {
 
     /// Stops the master. Requests under way fail with an unknown outcome.
     pub async fn shutdown(&self) {
-        drop(self.ticks.lock().take());
+        self.ticks.lock().clear();
         self.core.group.shutdown().await;
     }
 }

@@ -27,7 +27,7 @@ use crate::types::{
     validate_database_name, validate_field_path,
 };
 
-type Answer<T> = std::result::Result<T, ProposeError>;
+pub(super) type Answer<T> = std::result::Result<T, ProposeError>;
 
 impl Core {
     /// Answers one request to the masters.
@@ -99,6 +99,9 @@ impl Core {
             MasterRequest::ListWorkers => Ok(MasterResponse::Workers(self.workers(&metadata))),
             MasterRequest::ListMasters => Ok(MasterResponse::Masters(self.masters())),
             MasterRequest::ListShards => Ok(MasterResponse::Shards(self.shards(&metadata))),
+            MasterRequest::Lock(request) => {
+                Ok(MasterResponse::Lock(self.lock(&metadata, request, timeout).await?))
+            }
         }
     }
 

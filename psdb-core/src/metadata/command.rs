@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
+use super::lock_command::{LockAnswer, LockCommand};
 use crate::sharding::{Placement, RingSpec, ShardMap};
 use crate::transport::message::{
     DatabaseInfo, IndexDefinition, ShardLoad, WorkerInfo, WorkerStatus, WorkerTraits,
@@ -94,6 +95,8 @@ pub enum Command {
         /// The replicas of every shard.
         placements: BTreeMap<ShardId, Placement>,
     },
+    /// Changes the locks.
+    Lock(LockCommand),
     /// A replica is to move: the new one is to be made, to learn, and to take the old one's place.
     BeginMove {
         /// Of which shard.
@@ -190,4 +193,6 @@ pub enum Response {
     Done,
     /// Refused; nothing has changed.
     Refused(Error),
+    /// To [`Command::Lock`].
+    Lock(LockAnswer),
 }

@@ -6,6 +6,7 @@
 //!             databases   Creating ─▶ Ready ⇄ Clearing, and from any of them ─▶ Deleting ─▶ gone
 //!             workers     name, address, incarnation, health, load per shard
 //!             map         shard ─▶ replicas, named by its epoch
+//!             locks       name ─▶ lease and queue; fencing tokens grow for ever
 //! ```
 //!
 //! Creating, clearing and deleting a database take many steps on many shards. The intent is
@@ -20,6 +21,7 @@
 //! - `workers`: registration, health and reported load.
 //! - `moves`: replicas on their way, and workers that are emptied and removed.
 //! - `shards`: the shard map, and what shards carry by the workers' reports.
+//! - `locks`, `lock_command`: leases with fencing tokens.
 //! - `snapshot`: the state as bytes.
 //!
 //! Invariants:
@@ -35,11 +37,15 @@
 
 mod command;
 mod databases;
+mod lock_command;
+mod locks;
 mod moves;
 mod shards;
 mod snapshot;
 mod workers;
 
+#[cfg(test)]
+mod lock_tests;
 #[cfg(test)]
 mod replica_tests;
 #[cfg(test)]
@@ -60,6 +66,9 @@ use crate::types::{DatabaseId, Error, NodeId, Outcome, Result};
 
 pub use command::{Command, Registration, Response};
 pub use databases::{Cleared, DatabaseRecord, Unfinished};
+pub use lock_command::{LockAnswer, LockCommand};
+pub use locks::ClaimState;
+pub(crate) use locks::PRESENCE_MILLIS;
 pub use shards::{ShardSummary, moving_of};
 pub use workers::WorkerRecord;
 
@@ -90,6 +99,7 @@ pub struct Metadata {
     names: BPlusTree<Arc<str>, DatabaseId>,
     workers: BPlusTree<NodeId, Arc<WorkerRecord>>,
     map: Arc<ShardMap>,
+    locks: locks::Locks,
     /// Masters that were taken out of the group. Their names are used up: a master that came back
     /// under one might vote with what it has forgotten.
     retired_masters: BTreeSet<NodeId>,
@@ -159,6 +169,7 @@ impl StateMachine for Metadata {
             }
             Command::ReportLoad { worker, shards } => self.report_load(worker, shards),
             Command::PlaceShards { placements } => self.place_shards(placements),
+            Command::Lock(command) => Ok(Response::Lock(self.locks.apply(time, command))),
             Command::BeginMove { shard, from, to } => self.begin_move(shard, from, to),
             Command::EndMove { shard, generation } => self.end_move(shard, generation),
             Command::CancelMove { shard, generation } => self.cancel_move(shard, generation),

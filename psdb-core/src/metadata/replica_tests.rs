@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 
+use super::lock_tests::lock_command;
 use super::{Command, Metadata, Registration, Response};
 use crate::raft::{Position, StateMachine};
 use crate::sharding::{Placement, RingSpec};
@@ -93,6 +94,7 @@ fn command() -> impl Strategy<Value = Command> {
         2 => (node(), btree_map(shard(), load(), 0..4))
             .prop_map(|(worker, shards)| Command::ReportLoad { worker, shards }),
         3 => place(),
+        8 => lock_command().prop_map(Command::Lock),
     ]
 }
 
@@ -140,6 +142,7 @@ fn check_invariants(state: &Metadata) {
         assert_eq!(state.worker(moving.to).unwrap().address, moving.address);
         assert_ne!(placement.replica_of(moving.to), Some(moving.to), "it bears a new number");
     }
+    state.locks.check_invariants().unwrap();
     let infos = state.shard_infos();
     let leaders: BTreeMap<&Address, u64> =
         infos.iter().filter_map(|info| info.leader.as_ref()).fold(BTreeMap::new(), |mut sum, a| {

@@ -14,6 +14,8 @@
 //! move SHARD FROM TO                 moved SHARD GENERATION  cancel SHARD GENERATION
 //! drain NAME                         undrain NAME            remove NAME
 //! place SHARD=NAME,NAME ...          show settings|databases|unfinished|workers|shards|map
+//! acquire NAME CLIENT/SEQUENCE TTL WAIT      keep NAME CLIENT/SEQUENCE
+//! renew NAME TOKEN TTL                       release NAME TOKEN         expire
 //! reload                             saves, loads, and goes on with what was loaded
 //! ```
 
@@ -21,11 +23,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Command, Metadata, Registration, Response, Unfinished};
+use super::{Command, LockAnswer, LockCommand, Metadata, Registration, Response, Unfinished};
 use crate::raft::{Position, StateMachine};
 use crate::sharding::{Placement, RingSpec};
-use crate::transport::message::{DatabaseInfo, IndexDefinition, ShardLoad, WorkerStatus};
-use crate::types::{Address, DatabaseId, Epoch, LogIndex, NodeId, ShardId, Term, Timestamp};
+use crate::transport::message::{
+    DatabaseInfo, IndexDefinition, LockClaim, ShardLoad, WorkerStatus,
+};
+use crate::types::{
+    Address, ClientId, DatabaseId, Epoch, LogIndex, NodeId, ShardId, Term, Timestamp,
+};
 
 #[test]
 fn scripts_give_their_output() {
@@ -135,6 +141,7 @@ impl Script {
                 })
                 .collect(),
             "shards" => metadata.shard_infos().iter().map(shard).collect(),
+            "locks" => metadata.locks.records.iter().map(|(_, record)| lock(record)).collect(),
             "map" => {
                 let map = metadata.map();
                 let mut lines = vec![format!("epoch {}", map.epoch)];
@@ -218,8 +225,54 @@ fn command(words: &[&str]) -> Command {
         ["place", placements @ ..] => Command::PlaceShards {
             placements: placements.iter().map(|text| placement(text)).collect(),
         },
+        other => Command::Lock(lock_command(other)),
+    }
+}
+
+fn lock_command(words: &[&str]) -> LockCommand {
+    match words {
+        ["acquire", name, claimed, ttl, wait] => LockCommand::Acquire {
+            name: (*name).into(),
+            claim: claim(claimed),
+            holder: format!("holder-{claimed}"),
+            ttl_millis: number(ttl),
+            wait_millis: number(wait),
+        },
+        ["keep", name, claimed] => {
+            LockCommand::KeepPlace { name: (*name).into(), claim: claim(claimed) }
+        }
+        ["renew", name, token, ttl] => LockCommand::Renew {
+            name: (*name).into(),
+            token: number(token),
+            ttl_millis: number(ttl),
+        },
+        ["release", name, token] => {
+            LockCommand::Release { name: (*name).into(), token: number(token) }
+        }
+        ["expire"] => LockCommand::Expire,
         other => panic!("{other:?}?"),
     }
+}
+
+fn claim(text: &str) -> LockClaim {
+    let (client, sequence) = text.split_once('/').unwrap();
+    LockClaim { client: ClientId(number(client)), sequence: number(sequence) }
+}
+
+fn lock(record: &super::locks::LockRecord) -> String {
+    let queue = record.queue.iter().map(|waiter| {
+        let (client, sequence) = (waiter.claim.client, waiter.claim.sequence);
+        format!("{client}/{sequence} until={} keep_by={}", waiter.until.0, waiter.keep_by.0)
+    });
+    format!(
+        "{} token={} {} from={} to={} queue=[{}]",
+        record.name,
+        record.token,
+        record.holder,
+        record.granted_at.0,
+        record.expires_at.0,
+        queue.collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn index(fields: &str) -> IndexDefinition {
@@ -260,8 +313,14 @@ fn describe(response: &Response) -> String {
         }
         Response::Worker(worker) => format!("{} {}", worker.address, worker.status.as_str()),
         Response::Map(map) => format!("epoch {}, {} shards", map.epoch, map.shards.len()),
-        Response::Done => "done".into(),
-        Response::Refused(error) => format!("{}: {error}", error.code().as_str()),
+        Response::Done | Response::Lock(LockAnswer::Done) => "done".into(),
+        Response::Lock(LockAnswer::Granted(lease)) => {
+            format!("token {} to {}", lease.token, lease.expires_at.0)
+        }
+        Response::Lock(LockAnswer::Queued { ahead }) => format!("queued, {ahead} ahead"),
+        Response::Lock(LockAnswer::Failed(error)) | Response::Refused(error) => {
+            format!("{}: {error}", error.code().as_str())
+        }
     }
 }
 

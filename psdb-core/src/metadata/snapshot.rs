@@ -1,9 +1,10 @@
 //! The metadata as a stream of checksummed frames.
 //!
 //! ```text
-//! Header { settings, counters, map, how many databases and workers }
+//! Header { settings, counters, map, how many databases, workers and locks }
 //! Database(record) ...   by id
 //! Worker(record) ...     by number
+//! Lock(record) ...       by name
 //! ```
 //!
 //! Nothing that is read is trusted: every frame bears a checksum, and the module's invariants are
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::databases::{check_indexes, check_shards};
+use super::locks::{LockRecord, check_record};
 use super::shards::check_complete;
 use super::{DatabaseRecord, Metadata, Settings, WorkerRecord};
 use crate::codec::frames::{self, ReadError};
@@ -33,6 +35,7 @@ enum Record {
     Header(Header),
     Database(DatabaseRecord),
     Worker(WorkerRecord),
+    Lock(LockRecord),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -44,6 +47,8 @@ struct Header {
     retired_masters: BTreeSet<NodeId>,
     databases: u64,
     workers: u64,
+    last_lock_token: u64,
+    locks: u64,
 }
 
 pub(super) fn save(state: &Metadata, sink: &mut dyn Write) -> Result<(), StateError> {
@@ -55,6 +60,8 @@ pub(super) fn save(state: &Metadata, sink: &mut dyn Write) -> Result<(), StateEr
         retired_masters: state.retired_masters.clone(),
         databases: state.databases.len() as u64,
         workers: state.workers.len() as u64,
+        last_lock_token: state.locks.last_token,
+        locks: state.locks.records.len() as u64,
     };
     write(sink, &Record::Header(header))?;
     for (_, record) in &state.databases {
@@ -62,6 +69,9 @@ pub(super) fn save(state: &Metadata, sink: &mut dyn Write) -> Result<(), StateEr
     }
     for (_, record) in &state.workers {
         write(sink, &Record::Worker(record.as_ref().clone()))?;
+    }
+    for (_, record) in &state.locks.records {
+        write(sink, &Record::Lock(record.as_ref().clone()))?;
     }
     Ok(())
 }
@@ -89,6 +99,13 @@ pub(super) fn load(source: &mut dyn Read) -> Result<Metadata, StateError> {
             return Err(damaged("a worker is missing"));
         };
         add_worker(&mut state, record)?;
+    }
+    state.locks.last_token = header.last_lock_token;
+    for _ in 0..header.locks {
+        let Record::Lock(record) = read(source)? else {
+            return Err(damaged("a lock is missing"));
+        };
+        add_lock(&mut state, record)?;
     }
     check_map(&state)?;
     Ok(state)
@@ -125,6 +142,16 @@ fn add_worker(state: &mut Metadata, record: WorkerRecord) -> Result<(), StateErr
         return Err(damaged(format!("worker '{}' does not fit", record.name)));
     }
     state.workers.insert(record.node, Arc::new(record));
+    Ok(())
+}
+
+fn add_lock(state: &mut Metadata, record: LockRecord) -> Result<(), StateError> {
+    let last = state.locks.records.last();
+    if last.is_some_and(|(last, _)| **last >= *record.name) {
+        return Err(damaged(format!("lock '{}' is out of order", record.name)));
+    }
+    check_record(&record, state.locks.last_token).map_err(damaged)?;
+    state.locks.put(record);
     Ok(())
 }
 

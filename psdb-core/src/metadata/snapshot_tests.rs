@@ -6,11 +6,11 @@ use std::io::Read;
 
 use proptest::prelude::*;
 
-use super::{Command, Metadata, Registration};
+use super::{Command, LockCommand, Metadata, Registration};
 use crate::raft::{Position, StateError, StateMachine};
 use crate::sharding::{Placement, RingSpec};
-use crate::transport::message::{IndexDefinition, ShardLoad};
-use crate::types::{DatabaseId, LogIndex, NodeId, ShardId, Term, Timestamp};
+use crate::transport::message::{IndexDefinition, LockClaim, ShardLoad};
+use crate::types::{ClientId, DatabaseId, LogIndex, NodeId, ShardId, Term, Timestamp};
 
 fn metadata() -> Metadata {
     let node = NodeId::from_name("w1");
@@ -20,6 +20,15 @@ fn metadata() -> Metadata {
         indexes: vec![IndexDefinition { name: "a".into(), fields: vec!["a".into()] }],
         shards: vec![ShardId(0), ShardId(1)],
         ring: RingSpec::DEFAULT,
+    };
+    let acquire = |name: &str, sequence| {
+        Command::Lock(LockCommand::Acquire {
+            name: name.into(),
+            claim: LockClaim { client: ClientId(1), sequence },
+            holder: "somebody".into(),
+            ttl_millis: 100_000,
+            wait_millis: 5_000,
+        })
     };
     let commands = [
         Command::Found { cluster: 7, shards: 2, replicas: 1 },
@@ -42,6 +51,9 @@ fn metadata() -> Metadata {
         Command::DatabaseOpened { id: DatabaseId(1) },
         Command::BeginClear { name: "films".into() },
         Command::BeginDelete { name: "people".into() },
+        acquire("a", 1),
+        acquire("a", 2),
+        acquire("b", 3),
     ];
     let mut metadata = Metadata::default();
     for (index, command) in (1..).zip(commands) {
@@ -101,7 +113,7 @@ fn a_sink_that_refuses_is_an_error() {
 #[test]
 fn a_state_that_cannot_be_is_an_error() {
     type Forge = fn(&mut Metadata);
-    let forgeries: [(&str, Forge); 5] = [
+    let forgeries: [(&str, Forge); 7] = [
         ("an id from the future", |state| state.last_database = 2),
         ("a token from the future", |state| state.last_token = 0),
         ("a shard too many", |state| {
@@ -109,6 +121,12 @@ fn a_state_that_cannot_be_is_an_error() {
         }),
         ("a replica too few", |state| {
             state.settings.as_mut().unwrap().replicas = 2;
+        }),
+        ("a fencing token from the future", |state| state.locks.last_token = 1),
+        ("a claim that waits for itself", |state| {
+            let mut record = (**state.locks.records.get("a").unwrap()).clone();
+            record.claim = record.queue[0].claim;
+            state.locks.put(record);
         }),
         ("a map without its worker", |state| {
             state.workers.remove(&NodeId::from_name("w1"));

@@ -99,7 +99,7 @@ pub(super) struct Clause {
 /// What `for` binds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Target {
-    Name(String, u32),
+    Name(String),
     Many(Vec<Target>),
 }
 

@@ -224,7 +224,7 @@ impl Compiler<'_> {
 
     fn target(&self, target: &ast::Target) -> Target {
         match target {
-            ast::Target::Name(name, _) => {
+            ast::Target::Name(name) => {
                 let names = self.scopes.last().map_or(&[][..], |scope| &scope.names);
                 Target::Slot(names.iter().position(|other| other == name).unwrap_or(0))
             }
@@ -239,8 +239,7 @@ impl Compiler<'_> {
         let defaults = defaults.map(|node| self.node(node)).collect::<Result<_>>()?;
         self.scopes.iter_mut().for_each(|scope| scope.captured = true);
         let names: Vec<String> = parameters.iter().map(|p| p.name.clone()).collect();
-        let outer = self.scopes.iter().map(|scope| format!(".<locals>.{}", scope.label));
-        let name = format!("<lambda>{}.<locals>.<lambda>", outer.collect::<String>());
+        let name = self.qualified_name();
         self.scopes.push(Scope { label: "<lambda>", names, captured: false });
         let body = self.node(body)?;
         let scope = self.scopes.pop().unwrap_or_default();
@@ -253,6 +252,18 @@ impl Compiler<'_> {
             body,
             captured,
         })))
+    }
+
+    /// What Python calls a lambda made here.
+    fn qualified_name(&self) -> String {
+        let mut name = "<lambda>".to_owned();
+        let mut outer = "<lambda>";
+        for label in self.scopes.iter().map(|scope| scope.label).chain(["<lambda>"]) {
+            name.push_str(if outer == "<lambda>" { ".<locals>." } else { "." });
+            name.push_str(label);
+            outer = label;
+        }
+        name
     }
 
     fn call(&mut self, function: &Node, given: &[ast::Argument], column: u32) -> Result<Code> {
@@ -356,13 +367,15 @@ impl Compiler<'_> {
 
 fn bound_names(target: &ast::Target, names: &mut Vec<String>) {
     match target {
-        ast::Target::Name(name, _) => {
+        ast::Target::Name(name) => {
             if !names.contains(name) {
                 names.push(name.clone());
             }
         }
         ast::Target::Many(targets) => {
-            targets.iter().for_each(|target| bound_names(target, names));
+            for target in targets {
+                bound_names(target, names);
+            }
         }
     }
 }

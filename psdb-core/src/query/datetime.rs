@@ -10,6 +10,7 @@
 //! Left out: the basic format (`20240229`), weeks, arithmetic, clocks.
 
 use std::cmp::Ordering;
+use std::fmt::Write as _;
 
 /// A point in time on a calendar, with or without an offset from UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +82,7 @@ fn days_in(year: i64, month: i64) -> i64 {
 }
 
 impl DateTime {
-    /// Reads ISO 8601 text; `None` if it is none.
+    /// Reads ISO 8601 text, whose parts may be out of range; `None` if it is none.
     pub(super) fn parse(text: &str) -> Option<DateTime> {
         let mut reader = Reader { text: text.as_bytes() };
         let year = reader.number(4)?;
@@ -89,10 +90,6 @@ impl DateTime {
         let month = reader.number(2)?;
         reader.skip(b'-')?;
         let day = reader.number(2)?;
-        let in_calendar = year >= 1 && (1..=12).contains(&month);
-        if !in_calendar || day < 1 || day > days_in(year, month) {
-            return None;
-        }
         let date = DateTime {
             year,
             month,
@@ -113,9 +110,6 @@ impl DateTime {
 
     fn with_clock(mut self, mut reader: Reader<'_>) -> Option<DateTime> {
         [self.hour, self.minute, self.second, self.microsecond] = reader.clock()?;
-        if self.hour > 23 || self.minute > 59 || self.second > 59 {
-            return None;
-        }
         self.offset = match reader.text.first() {
             None => None,
             Some(b'Z') => {
@@ -134,6 +128,21 @@ impl DateTime {
             Some(_) => return None,
         };
         reader.text.is_empty().then_some(self)
+    }
+
+    /// Which part is beyond its range.
+    pub(super) fn out_of_range(&self) -> Option<&'static str> {
+        Some(match self {
+            _ if self.year < 1 => "year 0 is out of range",
+            _ if !(1..=12).contains(&self.month) => "month must be in 1..12",
+            _ if self.day < 1 || self.day > days_in(self.year, self.month) => {
+                "day is out of range for month"
+            }
+            _ if self.hour > 23 => "hour must be in 0..23",
+            _ if self.minute > 59 => "minute must be in 0..59",
+            _ if self.second > 59 => "second must be in 0..59",
+            _ => return None,
+        })
     }
 
     /// Microseconds since year 0 on its own clock, less the offset.
@@ -171,14 +180,14 @@ impl DateTime {
             self.year, self.month, self.day, self.hour, self.minute, self.second
         );
         if self.microsecond != 0 {
-            text.push_str(&format!(".{:06}", self.microsecond));
+            let _ = write!(text, ".{:06}", self.microsecond);
         }
         if let Some(offset) = self.offset {
             let sign = if offset < 0 { '-' } else { '+' };
             let east = offset.abs();
-            text.push_str(&format!("{sign}{:02}:{:02}", east / 3_600, east / 60 % 60));
+            let _ = write!(text, "{sign}{:02}:{:02}", east / 3_600, east / 60 % 60);
             if east % 60 != 0 {
-                text.push_str(&format!(":{:02}", east % 60));
+                let _ = write!(text, ":{:02}", east % 60);
             }
         }
         text

@@ -79,7 +79,7 @@ enum State {
 }
 
 /// The id of a stored document; every source yields documents that have one.
-fn id_of(document: &EncodedDocument) -> &str {
+pub(super) fn id_of(document: &EncodedDocument) -> &str {
     match document.get("_id") {
         Some(ValueRef::Str(id)) => id,
         _ => "",
@@ -96,7 +96,7 @@ impl Skipped {
     }
 
     /// What `evaluated` holds; `None` for a document that is skipped.
-    fn value<T>(
+    pub(super) fn value<T>(
         &mut self,
         document: &EncodedDocument,
         evaluated: Result<T, EvalError>,
@@ -111,7 +111,7 @@ impl Skipped {
         }
     }
 
-    fn matches(
+    pub(super) fn matches(
         &mut self,
         filter: Option<&Program>,
         document: &EncodedDocument,
@@ -123,7 +123,10 @@ impl Skipped {
 }
 
 /// The documents the plan for `filter` yields, a superset of what matches.
-fn candidates<'a, S: Source>(source: &'a S, filter: Option<&Program>) -> (Documents<'a>, bool) {
+pub(super) fn candidates<'a, S: Source>(
+    source: &'a S,
+    filter: Option<&Program>,
+) -> (Documents<'a>, bool) {
     let plan = filter.map_or(Plan::Scan, |filter| plan(filter, &source.indexes()));
     match plan {
         Plan::Scan => {}
@@ -200,7 +203,7 @@ impl<S: Source> Execution<S> {
                 self.state = State::Ready(ready);
                 (documents, finished)
             }
-            State::Scan(after) => self.scan(after, max_documents, max_bytes)?,
+            State::Scan(after) => self.scan(after.as_ref(), max_documents, max_bytes)?,
             State::Fresh => unreachable!("a query begins before its first page"),
         };
         Ok(Results { documents, finished, skipped: self.skipped.clone() })
@@ -238,14 +241,14 @@ impl<S: Source> Execution<S> {
     #[allow(clippy::type_complexity)]
     fn scan(
         &mut self,
-        after: Option<DocumentId>,
+        after: Option<&DocumentId>,
         max_documents: usize,
         max_bytes: usize,
     ) -> Result<(Vec<(Option<Value>, EncodedDocument)>, bool)> {
         let mut documents = Vec::new();
         let mut bytes = 0;
-        let mut last = after.clone();
-        for document in self.source.documents(after.as_ref()) {
+        let mut last = after.cloned();
+        for document in self.source.documents(after) {
             let full = documents.len() >= max_documents || bytes >= max_bytes;
             if self.left == 0 || full {
                 let finished = self.left == 0;
@@ -337,4 +340,4 @@ impl Best {
 
 #[cfg(test)]
 #[path = "executor_tests.rs"]
-mod tests;
+pub(super) mod tests;

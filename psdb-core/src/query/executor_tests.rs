@@ -15,13 +15,13 @@ use crate::types::{DocumentId, IndexName, Limits};
 
 /// Documents in memory, with at most one index of one field.
 #[derive(Clone, Default)]
-struct Memory {
+pub(in crate::query) struct Memory {
     documents: BTreeMap<DocumentId, EncodedDocument>,
     index: Option<(String, BTreeMap<Vec<u8>, DocumentId>)>,
 }
 
 impl Memory {
-    fn new(bodies: &[String], indexed: Option<&str>) -> Memory {
+    pub(in crate::query) fn new(bodies: &[String], indexed: Option<&str>) -> Memory {
         let document = |(at, body): (usize, &String)| {
             let id = DocumentId::from(format!("{at:03}").as_str());
             let comma = if body.is_empty() { "" } else { "," };

@@ -16,11 +16,15 @@
 //!
 //! Left out: merging shards (`client`).
 
+mod aggregate;
 mod ast;
 mod compiler;
 mod datetime;
 mod eval;
 mod executor;
+pub mod expr;
+#[cfg(test)]
+mod language_tests;
 mod lexer;
 mod limits;
 mod meter;
@@ -31,6 +35,10 @@ mod planner;
 mod predicate;
 mod printer;
 mod program;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod python_tests;
 mod raised;
 #[cfg(test)]
 mod script_tests;
@@ -38,6 +46,7 @@ mod source;
 mod token;
 
 pub use crate::types::PyError;
+pub use aggregate::{Aggregate, Grouping, Groups, Sum, group};
 pub use executor::{Counted, Execution, Results, Skipped, count};
 pub use meter::Meter;
 pub use program::Program;

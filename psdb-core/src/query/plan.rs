@@ -19,7 +19,12 @@ pub(super) enum Plan {
 }
 
 fn shown(bound: &Bound<Vec<u8>>) -> String {
-    let hex = |key: &[u8]| key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |key: &[u8]| {
+        key.iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .filter_map(|digit| char::from_digit(digit.into(), 16))
+            .collect::<String>()
+    };
     match bound {
         Bound::Included(key) => format!("including {}", hex(key)),
         Bound::Excluded(key) => format!("excluding {}", hex(key)),

@@ -4,8 +4,11 @@
 //!
 //! Left out: the layout of the text a tree was parsed from.
 
+use std::fmt::Write as _;
+
 use super::ast::{
-    Argument, Binary, Clause, Comprehension, Kind, Literal, Made, Node, Part, Target, Unary,
+    Argument, Binary, Clause, Comprehension, Kind, Literal, Made, Node, Parameter, Part, Target,
+    Unary,
 };
 use super::object::float;
 use super::object::repr::quoted;
@@ -27,6 +30,13 @@ mod level {
 pub(super) fn print_lambda(parameter: &str, body: &Node) -> String {
     let mut out = format!("lambda {parameter}: ");
     print(body, 0, &mut out);
+    out
+}
+
+/// An expression alone.
+pub(super) fn print_expression(node: &Node) -> String {
+    let mut out = String::new();
+    print(node, 0, &mut out);
     out
 }
 
@@ -106,7 +116,7 @@ fn print_kind(kind: &Kind, out: &mut String) {
         Kind::Compare(first, rest) => {
             print(first, level::COMPARE + 1, out);
             for (comparator, operand) in rest {
-                out.push_str(&format!(" {} ", comparator.symbol()));
+                let _ = write!(out, " {} ", comparator.symbol());
                 print(operand, level::COMPARE + 1, out);
             }
         }
@@ -117,20 +127,22 @@ fn print_kind(kind: &Kind, out: &mut String) {
             out.push_str(" else ");
             print(&parts.otherwise, level::CONDITIONAL, out);
         }
-        Kind::Lambda(parameters, body) => {
-            out.push_str("lambda");
-            for (at, parameter) in parameters.iter().enumerate() {
-                out.push_str(if at == 0 { " " } else { ", " });
-                out.push_str(&parameter.name);
-                if let Some(default) = &parameter.default {
-                    out.push('=');
-                    print(default, 0, out);
-                }
-            }
-            out.push_str(": ");
-            print(body, 0, out);
+        Kind::Lambda(parameters, body) => print_inner_lambda(parameters, body, out),
+    }
+}
+
+fn print_inner_lambda(parameters: &[Parameter], body: &Node, out: &mut String) {
+    out.push_str("lambda");
+    for (at, parameter) in parameters.iter().enumerate() {
+        out.push_str(if at == 0 { " " } else { ", " });
+        out.push_str(&parameter.name);
+        if let Some(default) = &parameter.default {
+            out.push('=');
+            print(default, 0, out);
         }
     }
+    out.push_str(": ");
+    print(body, 0, out);
 }
 
 /// The target of `.`: a number there needs brackets, or the point would become its own.
@@ -192,7 +204,7 @@ fn print_binary(operator: Binary, left: &Node, right: &Node, out: &mut String) {
     let (least_left, least_right) =
         if operator == Binary::Power { (own + 1, level::UNARY) } else { (own, own + 1) };
     print(left, least_left, out);
-    out.push_str(&format!(" {} ", operator.symbol()));
+    let _ = write!(out, " {} ", operator.symbol());
     print(right, least_right, out);
 }
 
@@ -259,7 +271,7 @@ fn print_comprehension(parts: &Comprehension, out: &mut String) {
 
 fn print_targets(target: &Target, out: &mut String, inner: bool) {
     match target {
-        Target::Name(name, _) => out.push_str(name),
+        Target::Name(name) => out.push_str(name),
         Target::Many(targets) => {
             let brackets = inner || targets.is_empty();
             out.push_str(if brackets { "(" } else { "" });
@@ -294,12 +306,14 @@ fn print_parts(parts: &[Part], out: &mut String, depth: usize) {
             Part::Text(text) => {
                 for c in text.chars() {
                     match c {
-                        '{' | '}' if depth == 0 => out.push_str(&format!("{c}{c}")),
+                        '{' | '}' if depth == 0 => {
+                            let _ = write!(out, "{c}{c}");
+                        }
                         '\'' => out.push_str("\\x27"),
                         '"' => out.push_str("\\x22"),
                         '\\' => out.push_str("\\\\"),
                         '{' | '}' | '\x00'..='\x1f' | '\x7f' => {
-                            out.push_str(&format!("\\x{:02x}", c as u32));
+                            let _ = write!(out, "\\x{:02x}", c as u32);
                         }
                         _ => out.push(c),
                     }

@@ -45,6 +45,7 @@ impl Program {
     }
 
     pub(super) fn from_tree(parameter: &str, body: &ast::Node) -> Result<Program> {
+        parser::check_height(body)?;
         let code = compiler::compile(parameter, body)?;
         let text = printer::print_lambda(parameter, body);
         Ok(Program { code: Arc::new(code), text: text.into() })

@@ -1,5 +1,7 @@
 //! Golden scripts of the language's parts that are pure: words, refusals, printing, plans.
 
+use std::fmt::Write as _;
+
 use super::lexer::tokens;
 use super::plan::Plan;
 use super::planner::plan;
@@ -100,7 +102,7 @@ fn plans_use_indexes() {
                 }
                 other => other.to_string(),
             };
-            output.push_str(&format!("{plan}\n"));
+            let _ = writeln!(output, "{plan}");
         }
         output
     });
@@ -116,7 +118,13 @@ fn limits_end_a_query_by_name() {
         ("lambda d: [list(range(10**6)) for x in range(10**6)]", "more than"),
         ("lambda d: (1 << d.get('n', 5000)) > 0", "more than 4096 bits"),
         ("lambda d: 10 ** 10 ** 10", "more than 4096 bits"),
-        ("lambda d: (lambda f: f(f))(lambda f: f(f))", "levels"),
+        ("lambda d: (lambda f: f(f))(lambda f: f(f))", "deep"),
+        ("lambda d: (lambda f: f(f))(lambda f: max([1], key=lambda x: f(f)))", "deep"),
+        ("lambda d: (lambda f: f(f))(lambda f: sorted([1, 2], key=lambda x: f(f)))", "deep"),
+        ("lambda d: (lambda f: f(f))(lambda f: list(map(lambda x: f(f), [1])))", "deep"),
+        ("lambda d: (lambda f: f(f))(lambda f: [f(f) for x in [1] for y in [f(f)]])", "deep"),
+        ("lambda d: (lambda f: f(f))(lambda f: f'{1:{f(f)}}' + str(f(f)))", "deep"),
+        ("lambda d: (lambda f: f(f))(lambda f: '{0}'.format(any(f(f) for x in [1])))", "deep"),
         ("lambda d: f'{1:1000000000}'", "more than 67108864 bytes of memory"),
         ("lambda d: str({'a', 'b'})", "the order of a set is not defined"),
     ] {

@@ -10,7 +10,7 @@
 //! until the lease is over, and the target stands then.
 //!
 //! Invariants:
-//! 1. A member gets a vote only when it lacks at most [`CATCH_UP_ENTRIES`] entries.
+//! 1. A member gets a vote only when it has answered and lacks at most [`CATCH_UP_ENTRIES`].
 //! 2. Only one change is under way; another is refused by the engine and reported as not done.
 //!
 //! Left out: which members a group should have.
@@ -82,8 +82,10 @@ fn next_step(view: &View<'_>, wanted: &BTreeMap<NodeId, Member>) -> (Step, u64) 
         return (Step::Readdress(moved), 0);
     }
     let voters: BTreeSet<NodeId> = membership.voter_ids().collect();
-    let lacks = |node: &NodeId| {
-        view.last_log.0 - view.matched.get(node).map_or(0, |index| index.0).min(view.last_log.0)
+    // A node that has never answered may not exist at all.
+    let lacks = |node: &NodeId| match view.matched.get(node) {
+        Some(LogIndex(0)) | None => u64::MAX,
+        Some(matched) => view.last_log.0.saturating_sub(matched.0),
     };
     let behind = wanted.keys().filter(|node| !voters.contains(node)).map(lacks).max().unwrap_or(0);
     let target: BTreeSet<NodeId> = wanted.keys().copied().collect();
@@ -276,6 +278,8 @@ mod tests {
         assert_eq!(step(voters, &[1, 2, 3], &[], &[1, 2, 4]), Step::Learn(NodeId(4), member(4)));
         let lacking = step(voters, &[1, 2, 3, 4], &[(4, 499)], &[1, 2, 4]);
         assert_eq!(lacking, Step::Wait);
+        let unheard = step(voters, &[1, 2, 3, 4], &[], &[1, 2, 4]);
+        assert_eq!(unheard, Step::Wait);
         let learned = step(voters, &[1, 2, 3, 4], &[(4, 500)], &[1, 2, 4]);
         assert_eq!(learned, Step::Vote(ids(&[1, 2, 4])));
     }

@@ -184,6 +184,38 @@ pub enum Error {
         /// The version it has.
         actual: u64,
     },
+    /// Somebody else holds the lock, and did so until the wait was over. Wait longer, or try later.
+    #[error(
+        "lock '{name}' is held by '{holder}' with token {token}, whose lease ends in {left_millis} ms unless it is renewed"
+    )]
+    LockHeld {
+        /// The lock.
+        name: String,
+        /// What its holder calls itself.
+        holder: String,
+        /// The holder's fencing token.
+        token: u64,
+        /// How long the holder's lease lasts if it is not renewed, in milliseconds.
+        left_millis: u64,
+    },
+    /// The lease or the place in the queue is gone. Stop what it protected, and acquire it anew.
+    #[error("{}: {reason}", lost_lock(name, *token))]
+    LockNotHeld {
+        /// The lock.
+        name: String,
+        /// The token as given or granted; `None` for a claim that never got one.
+        token: Option<u64>,
+        /// What became of it, and who holds the lock now.
+        reason: String,
+    },
+    /// There are too many locks, or too many wait for them. Release some, or try later.
+    #[error("too many {what}: the limit is {limit}")]
+    LockLimit {
+        /// Too many of what.
+        what: String,
+        /// How many there may be.
+        limit: u64,
+    },
     /// The cluster is not in a state that allows this. The reason says what has to come first.
     #[error("{what} is not possible now: {reason}")]
     NotReady {
@@ -279,6 +311,14 @@ pub enum Error {
     },
 }
 
+/// How an error names a lease, or a place in a queue, that is gone.
+fn lost_lock(name: &str, token: Option<u64>) -> String {
+    token.map_or_else(
+        || format!("the claim to lock '{name}' is lost"),
+        |token| format!("lock '{name}' is not held with token {token}"),
+    )
+}
+
 impl Error {
     /// The canonical class of this error.
     pub fn code(&self) -> Code {
@@ -288,7 +328,9 @@ impl Error {
             | Error::InvalidName { .. }
             | Error::InvalidRequest { .. }
             | Error::InvalidQuery { .. } => Code::InvalidArgument,
-            Error::QueryLimit { .. } | Error::Overloaded { .. } => Code::ResourceExhausted,
+            Error::QueryLimit { .. } | Error::Overloaded { .. } | Error::LockLimit { .. } => {
+                Code::ResourceExhausted
+            }
             Error::DatabaseNotFound { .. }
             | Error::DatabaseGone { .. }
             | Error::DocumentNotFound { .. }
@@ -296,6 +338,8 @@ impl Error {
             | Error::NodeNotFound { .. } => Code::NotFound,
             Error::DatabaseExists { .. } | Error::DocumentExists { .. } => Code::AlreadyExists,
             Error::VersionConflict { .. }
+            | Error::LockHeld { .. }
+            | Error::LockNotHeld { .. }
             | Error::NotReady { .. }
             | Error::CursorExpired { .. }
             | Error::Directory { .. } => Code::FailedPrecondition,
@@ -333,6 +377,9 @@ impl Error {
             | Error::DatabaseExists { .. }
             | Error::DocumentExists { .. }
             | Error::VersionConflict { .. }
+            | Error::LockHeld { .. }
+            | Error::LockNotHeld { .. }
+            | Error::LockLimit { .. }
             | Error::NotReady { .. }
             | Error::CursorExpired { .. }
             | Error::Directory { .. } => Outcome::NotApplied,
@@ -360,6 +407,9 @@ impl Error {
             | Error::DatabaseExists { .. }
             | Error::DocumentExists { .. }
             | Error::VersionConflict { .. }
+            | Error::LockHeld { .. }
+            | Error::LockNotHeld { .. }
+            | Error::LockLimit { .. }
             | Error::NotReady { .. }
             | Error::SessionEvicted { .. }
             | Error::CursorExpired { .. }
@@ -375,13 +425,16 @@ impl Error {
         self.code() == Code::NotFound
     }
 
-    /// Whether a database or document of that name exists already, or has another version.
+    /// Whether a database or document of that name exists already or has another version, or a lock
+    /// is somebody else's.
     pub fn is_conflict(&self) -> bool {
         matches!(
             self,
             Error::DatabaseExists { .. }
                 | Error::DocumentExists { .. }
                 | Error::VersionConflict { .. }
+                | Error::LockHeld { .. }
+                | Error::LockNotHeld { .. }
         )
     }
 

@@ -5,6 +5,8 @@
 //!
 //! Left out: limits of queries (`query`), queues and batches (`config` of each layer).
 
+use std::time::Duration;
+
 use super::{Error, Result};
 
 /// The bounds of one document.
@@ -23,6 +25,20 @@ impl Limits {
     pub const ID_BYTES: usize = 512;
     /// The longest database name, in bytes.
     pub const DATABASE_NAME_BYTES: usize = 64;
+    /// The longest name of a lock, in bytes.
+    pub const LOCK_NAME_BYTES: usize = 256;
+    /// The longest name a lock's holder gives itself, in bytes.
+    pub const LOCK_HOLDER_BYTES: usize = 256;
+    /// The shortest lease of a lock.
+    pub const LOCK_TTL_MIN: Duration = Duration::from_millis(100);
+    /// The longest lease of a lock, and the longest wait for one.
+    pub const LOCK_TIME_MAX: Duration = Duration::from_hours(24);
+    /// How many locks may be held at a time.
+    pub const LOCKS: usize = 10_000;
+    /// How many claims may wait for one lock.
+    pub const LOCK_QUEUE: usize = 256;
+    /// How many claims may wait for all locks together.
+    pub const LOCK_CLAIMS: usize = 10_000;
 }
 
 impl Default for Limits {
@@ -57,6 +73,101 @@ pub fn validate_database_name(name: &str) -> Result<()> {
         Some(c) => refuse(format!("{c:?} is not allowed; use A-Z, a-z, 0-9, '_' and '-'")),
         None => Ok(()),
     }
+}
+
+/// Checks that `name` is 1 to 256 of `A-Z a-z 0-9 _ - / . :`.
+///
+/// # Errors
+///
+/// [`Error::InvalidName`] with the rule that is broken.
+///
+/// # Examples
+///
+/// ```
+/// assert!(psdb_core::validate_lock_name("jobs/nightly:report.pdf").is_ok());
+/// assert!(psdb_core::validate_lock_name("two words").is_err());
+/// ```
+pub fn validate_lock_name(name: &str) -> Result<()> {
+    let refuse = |reason: String| {
+        let name = name.chars().take(Limits::LOCK_NAME_BYTES).collect();
+        Err(Error::InvalidName { kind: "lock name".into(), name, reason })
+    };
+    if name.is_empty() {
+        return refuse("it is empty".into());
+    }
+    if name.len() > Limits::LOCK_NAME_BYTES {
+        return refuse(format!(
+            "it has {} bytes, the limit is {}",
+            name.len(),
+            Limits::LOCK_NAME_BYTES
+        ));
+    }
+    match name.chars().find(|c| !c.is_ascii_alphanumeric() && !"_-/.:".contains(*c)) {
+        Some(c) => {
+            refuse(format!("{c:?} is not allowed; use A-Z, a-z, 0-9, '_', '-', '/', '.' and ':'"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Checks what a lock's holder calls itself: 1 to 256 bytes without control characters.
+///
+/// # Errors
+///
+/// [`Error::InvalidName`] with the rule that is broken.
+pub fn validate_lock_holder(holder: &str) -> Result<()> {
+    let refuse = |reason: String| {
+        let name = holder.chars().take(40).collect();
+        Err(Error::InvalidName { kind: "lock holder".into(), name, reason })
+    };
+    if holder.is_empty() || holder.len() > Limits::LOCK_HOLDER_BYTES {
+        return refuse(format!(
+            "it has {} bytes; 1 to {} are allowed",
+            holder.len(),
+            Limits::LOCK_HOLDER_BYTES
+        ));
+    }
+    match holder.chars().find(|c| c.is_control()) {
+        Some(c) => refuse(format!("{c:?} is not allowed")),
+        None => Ok(()),
+    }
+}
+
+/// Checks how long a lock's lease is to last: 100 ms to 24 h.
+///
+/// # Errors
+///
+/// [`Error::InvalidRequest`] with the limit that is broken.
+pub fn validate_lock_ttl(ttl: Duration) -> Result<()> {
+    if ttl < Limits::LOCK_TTL_MIN || ttl > Limits::LOCK_TIME_MAX {
+        return Err(Error::InvalidRequest {
+            reason: format!(
+                "a lock's ttl of {} ms; {} ms to {} ms are allowed",
+                ttl.as_millis(),
+                Limits::LOCK_TTL_MIN.as_millis(),
+                Limits::LOCK_TIME_MAX.as_millis()
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// Checks how long a claim is to wait for a lock: at most 24 h.
+///
+/// # Errors
+///
+/// [`Error::InvalidRequest`] with the limit that is broken.
+pub fn validate_lock_wait(wait: Duration) -> Result<()> {
+    if wait > Limits::LOCK_TIME_MAX {
+        return Err(Error::InvalidRequest {
+            reason: format!(
+                "a wait of {} ms for a lock; at most {} ms are allowed",
+                wait.as_millis(),
+                Limits::LOCK_TIME_MAX.as_millis()
+            ),
+        });
+    }
+    Ok(())
 }
 
 /// Checks that a node's `name` is 1 to 64 of `A-Z a-z 0-9 _ - .`.

@@ -22,7 +22,9 @@ pub use ids::{
     RequestId, ShardId, Term,
 };
 pub use limits::{
-    Limits, validate_database_name, validate_document_id, validate_field_path, validate_node_name,
+    Limits, validate_database_name, validate_document_id, validate_field_path,
+    validate_lock_holder, validate_lock_name, validate_lock_ttl, validate_lock_wait,
+    validate_node_name,
 };
 pub use timestamp::Timestamp;
 pub(crate) use value::compare_int_float;

@@ -148,6 +148,11 @@ impl Worker {
         self.core.replicas.all().into_keys().collect()
     }
 
+    /// Why the masters refuse this worker for good, if they do.
+    pub fn refusal(&self) -> Option<Error> {
+        self.core.refusal.borrow().clone()
+    }
+
     /// Waits until the masters refuse this worker for good, and returns why: its directory was
     /// wiped, restored or belongs to another cluster. The message tells the way out.
     pub async fn refused(&self) -> Error {

@@ -1,6 +1,6 @@
 //! Proves that clients go on writing when leaders die, and lose nothing they were told is done.
 
-use psdb_core::cluster::invariants::Invariants;
+use psdb_core::cluster::invariants::{Invariants, check_trees};
 
 use crate::writers::{DELAY, Writers};
 use crate::{PATIENCE, leading_master, restart_everything, three_and_three};
@@ -26,6 +26,7 @@ async fn nothing_acknowledged_is_lost_when_a_master_leader_and_a_worker_die() {
 
     cluster.settle(PATIENCE).await.expect("settles");
     invariants.check(&cluster).await.expect("holds");
+    check_trees(&cluster).await.expect("sound");
     ledger.verify(&notes).await.expect("every acknowledged document is there");
     assert!(ledger.len() >= 800, "{} documents were acknowledged", ledger.len());
 

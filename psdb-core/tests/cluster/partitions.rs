@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use psdb_core::cluster::invariants::Invariants;
+use psdb_core::cluster::invariants::{Invariants, check_trees};
 use psdb_core::raft::Role;
 use psdb_core::{DocumentId, Outcome};
 use serde_json::json;
@@ -76,6 +76,7 @@ async fn writers_get_through_a_storm_of_faults() {
     let ledger = writers.stop().await;
     cluster.settle(PATIENCE).await.expect("settles");
     invariants.check(&cluster).await.expect("holds afterwards");
+    check_trees(&cluster).await.expect("sound");
     ledger.verify(&notes).await.expect("every acknowledged document is there, once");
     eventually(&cluster, "progress after the storm", || async {
         notes.insert_one(&json!({"after": true})).await.is_ok()

@@ -156,6 +156,29 @@ impl Processes {
         cluster
     }
 
+    /// Starts one more node: a worker, or a master that waits to be added.
+    pub(crate) async fn add(&mut self, name: &str) {
+        let mut ports = free_ports(2).into_iter();
+        let mut address = || format!("127.0.0.1:{}", ports.next().expect("one for each"));
+        let (clients, peers) = (address(), address());
+        let place = |(name, clients): (&String, &String)| {
+            let peers = self.peers[name].clone();
+            (name.clone(), Place { command: Vec::new(), clients: clients.clone(), peers })
+        };
+        let mut places: BTreeMap<String, Place> = self.clients.iter().map(place).collect();
+        self.clients.insert(name.to_owned(), clients.clone());
+        self.peers.insert(name.to_owned(), peers.clone());
+        places.insert(name.to_owned(), Place { command: Vec::new(), clients, peers });
+        let mut command = command(name, &places, 1, self.directory.path());
+        if name.starts_with('m') {
+            command.push("--join".to_owned());
+        }
+        let errors = self.directory.path().join(format!("{name}.err"));
+        let mut process = Process::new(command, errors);
+        process.start().await;
+        self.nodes.insert(name.to_owned(), process);
+    }
+
     /// Starts every node that does not run.
     pub(crate) async fn start_all(&mut self) {
         for process in self.nodes.values_mut().filter(|process| process.child.is_none()) {

@@ -81,6 +81,19 @@ impl<'a> Given<'a> {
                 "{function}() takes {how} {N} argument{plural} ({count} given)"
             )));
         }
+        let given = |at: usize| {
+            at < self.by_position.len() || self.by_name.iter().any(|(name, _)| *name == names[at])
+        };
+        // One argument of an unknown name is complained of as such by `enumerate` alone.
+        let unknown = function == "enumerate" && self.by_name.len() == 1;
+        if let Some(at) = (0..least).find(|at| !given(*at)).filter(|_| !unknown) {
+            let place =
+                if function == "enumerate" { String::new() } else { format!(" (pos {})", at + 1) };
+            return Err(type_error(format!(
+                "{function}() missing required argument '{}'{place}",
+                names[at]
+            )));
+        }
         let mut bound: [Option<Object<'a>>; N] = std::array::from_fn(|_| None);
         let positional = self.by_position.len();
         for (slot, value) in bound.iter_mut().zip(self.by_position) {
@@ -101,13 +114,6 @@ impl<'a> Given<'a> {
                     )));
                 }
             }
-        }
-        if let Some(at) = (0..least).find(|at| bound[*at].is_none()) {
-            return Err(type_error(format!(
-                "{function}() missing required argument '{}' (pos {})",
-                names[at],
-                at + 1
-            )));
         }
         Ok(bound)
     }
@@ -187,6 +193,14 @@ fn too_many(function: &Function<'_>, count: usize) -> EvalError {
     ))
 }
 
+/// The type of an argument, as complaints about it give it.
+pub(super) fn argument_kind(argument: &Object<'_>) -> &'static str {
+    match argument {
+        Object::None => "None",
+        other => other.type_name(),
+    }
+}
+
 /// An argument that must be an integer, beyond an `i64` the nearest end.
 pub(super) fn index_of(value: &Object<'_>) -> Eval<i64> {
     match Integer::of(value) {
@@ -196,6 +210,12 @@ pub(super) fn index_of(value: &Object<'_>) -> Eval<i64> {
             Err(type_error(format!("'{name}' object cannot be interpreted as an integer")))
         }
     }
+}
+
+/// An argument that must be an integer of 32 bits.
+pub(super) fn c_int(value: &Object<'_>) -> Eval<i32> {
+    i32::try_from(index_of(value)?)
+        .map_err(|_| raised("OverflowError", "Python int too large to convert to C int"))
 }
 
 /// An argument that must be an integer of machine size.

@@ -11,29 +11,30 @@ use crate::query::object::integer::{Integer, from_big};
 use crate::query::object::{Dict, Object, Type};
 use crate::query::raised::{Eval, refused, type_error};
 
-impl<'a> Context<'a> {
-    pub(super) fn unary(&mut self, operator: Unary, value: &Object<'a>) -> Eval<Object<'a>> {
-        if operator == Unary::Not {
-            return Ok(Object::Bool(!value.truthy()));
-        }
-        let symbol = match (operator, value) {
-            (Unary::Negative, Object::Float(value)) => return Ok(Object::Float(-value)),
-            (Unary::Positive, Object::Float(value)) => return Ok(Object::Float(*value)),
-            (Unary::Negative, _) => "-",
-            (Unary::Positive, _) => "+",
-            (Unary::Invert | Unary::Not, _) => "~",
-        };
-        let Some(integer) = Integer::of(value) else {
-            let name = value.type_name();
-            return Err(type_error(format!("bad operand type for unary {symbol}: '{name}'")));
-        };
-        match operator {
-            Unary::Negative => from_big(-integer.big().into_owned()),
-            Unary::Positive => from_big(integer.big().into_owned()),
-            Unary::Invert | Unary::Not => from_big(!integer.big().into_owned()),
-        }
+/// `operator value`.
+pub(super) fn unary<'a>(operator: Unary, value: &Object<'a>) -> Eval<Object<'a>> {
+    if operator == Unary::Not {
+        return Ok(Object::Bool(!value.truthy()));
     }
+    let symbol = match (operator, value) {
+        (Unary::Negative, Object::Float(value)) => return Ok(Object::Float(-value)),
+        (Unary::Positive, Object::Float(value)) => return Ok(Object::Float(*value)),
+        (Unary::Negative, _) => "-",
+        (Unary::Positive, _) => "+",
+        (Unary::Invert | Unary::Not, _) => "~",
+    };
+    let Some(integer) = Integer::of(value) else {
+        let name = value.type_name();
+        return Err(type_error(format!("bad operand type for unary {symbol}: '{name}'")));
+    };
+    match operator {
+        Unary::Negative => from_big(-integer.big().into_owned()),
+        Unary::Positive => from_big(integer.big().into_owned()),
+        Unary::Invert | Unary::Not => from_big(!integer.big().into_owned()),
+    }
+}
 
+impl<'a> Context<'a> {
     pub(super) fn binary(
         &mut self,
         operator: Binary,
@@ -182,7 +183,8 @@ impl<'a> Context<'a> {
         }
         if !set_like(a) || !set_like(b) {
             // A view takes any iterable, a set does not.
-            let view = matches!(a, Object::View(_)) || matches!(b, Object::View(_));
+            let view = |side| matches!(side, &Object::View(_)) && set_like(side);
+            let view = view(a) || view(b);
             let other = if set_like(a) { b } else { a };
             if !view || other.kind() == Type::Set {
                 return Ok(None);
@@ -191,12 +193,12 @@ impl<'a> Context<'a> {
                 return Err(super::not_iterable(other));
             }
         }
-        let (a, b) = (self.to_set(a)?, self.to_set(b)?);
+        let (a, b) = (self.set_of(a)?, self.set_of(b)?);
         self.combine(operator, &a, &b).map(Some)
     }
 
     /// A set of the elements of anything.
-    pub(super) fn to_set(&mut self, object: &Object<'a>) -> Eval<Object<'a>> {
+    pub(super) fn set_of(&mut self, object: &Object<'a>) -> Eval<Object<'a>> {
         if let Object::Set(_) = object {
             return Ok(object.clone());
         }
@@ -216,13 +218,18 @@ impl<'a> Context<'a> {
     ) -> Eval<Object<'a>> {
         let (Object::Set(left), Object::Set(right)) = (a, b) else { return Ok(a.clone()) };
         let mut set = Dict::default();
+        if operator == Binary::BitAnd {
+            // Of equal elements those of the right side stay, unless it is the longer one.
+            let (from, other) = if right.len() > left.len() { (left, b) } else { (right, a) };
+            for key in from.keys() {
+                if set_contains(other, key, self.meter)? {
+                    set.add(key.clone(), self.meter)?;
+                }
+            }
+            return Ok(Object::Set(Rc::new(set)));
+        }
         for key in left.keys() {
-            let kept = match operator {
-                Binary::BitOr => true,
-                Binary::BitAnd => set_contains(b, key, self.meter)?,
-                _ => !set_contains(b, key, self.meter)?,
-            };
-            if kept {
+            if operator == Binary::BitOr || !set_contains(b, key, self.meter)? {
                 set.add(key.clone(), self.meter)?;
             }
         }

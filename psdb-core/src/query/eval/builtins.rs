@@ -30,8 +30,8 @@ impl<'a> Context<'a> {
             Builtin::Min | Builtin::Max => self.extreme(builtin, given),
             Builtin::Sorted => self.sorted(given),
             Builtin::Sum => self.sum(given),
-            Builtin::Any => self.quantify(given.one("any")?, true),
-            Builtin::All => self.quantify(given.one("all")?, false),
+            Builtin::Any => self.quantify(&given.one("any")?, true),
+            Builtin::All => self.quantify(&given.one("all")?, false),
             Builtin::Abs => absolute(&given.one("abs")?),
             Builtin::Round => round(given),
             Builtin::IsInstance => {
@@ -48,26 +48,27 @@ impl<'a> Context<'a> {
                 let Object::Str(text) = &argument else {
                     return Err(type_error("fromisoformat: argument must be str"));
                 };
-                match DateTime::parse(text) {
-                    Some(time) => Ok(Object::DateTime(time.into())),
-                    None => {
-                        let mut message = "Invalid isoformat string: ".to_owned();
-                        quoted(text, &mut message);
-                        Err(value_error(message))
-                    }
+                let Some(time) = DateTime::parse(text) else {
+                    let mut message = "Invalid isoformat string: ".to_owned();
+                    quoted(text, &mut message);
+                    return Err(value_error(message));
+                };
+                match time.out_of_range() {
+                    None => Ok(Object::DateTime(time.into())),
+                    Some(message) => Err(value_error(message)),
                 }
             }
         }
     }
 
     /// `any` looks for truth, `all` for its absence.
-    fn quantify(&mut self, source: Object<'a>, wanted: bool) -> Eval<Object<'a>> {
+    fn quantify(&mut self, source: &Object<'a>, wanted: bool) -> Eval<Object<'a>> {
         if let Object::Set(_) = source {
-            let items = self.collect_unordered(&source)?;
+            let items = self.collect_unordered(source)?;
             let found = items.iter().any(|item| item.truthy() == wanted);
             return Ok(Object::Bool(found == wanted));
         }
-        let iterator = self.iter(&source)?;
+        let iterator = self.iterator(source)?;
         while let Some(item) = self.next(&iterator)? {
             if item.truthy() == wanted {
                 return Ok(Object::Bool(wanted));
@@ -77,10 +78,11 @@ impl<'a> Context<'a> {
     }
 
     fn sum(&mut self, given: Given<'a>) -> Eval<Object<'a>> {
-        let [source, start] = given.named("sum", ["", "start"], 0)?;
-        let Some(source) = source else {
+        if given.by_position.is_empty() {
             return Err(type_error("sum() takes at least 1 positional argument (0 given)"));
-        };
+        }
+        let [source, start] = given.named("sum", ["", "start"], 0)?;
+        let source = source.unwrap_or(Object::None);
         let items = if let Object::Set(_) = &source {
             let items = self.collect_unordered(&source)?;
             let exact = items.iter().all(|item| Integer::of(item).is_some());
@@ -91,7 +93,7 @@ impl<'a> Context<'a> {
         } else {
             source
         };
-        let iterator = self.iter(&items)?;
+        let iterator = self.iterator(&items)?;
         if let Some(Object::Str(_)) = start {
             return Err(type_error("sum() can't sum strings [use ''.join(seq) instead]"));
         }
@@ -133,7 +135,7 @@ fn absolute<'a>(value: &Object<'a>) -> Eval<Object<'a>> {
     }
 }
 
-fn round<'a>(given: Given<'a>) -> Eval<Object<'a>> {
+fn round(given: Given<'_>) -> Eval<Object<'_>> {
     let [value, digits] = given.named("round", ["number", "ndigits"], 1)?;
     let value = value.unwrap_or(Object::None);
     let digits = digits.filter(|digits| !matches!(digits, Object::None));

@@ -4,7 +4,7 @@
 
 use super::arguments::{Given, bind};
 use super::{Context, Env};
-use crate::query::object::{Method, Object};
+use crate::query::object::{Method, Object, Text, Type};
 use crate::query::predicate::{Call, Code, MethodCall};
 use crate::query::raised::{Eval, refused, type_error};
 
@@ -84,6 +84,12 @@ impl<'a> Context<'a> {
                 self.method(&receiver, method, given)
             }
             None => {
+                // A dict has fields for attributes, but a method of another type is meant as one.
+                let meant = call.method.is_some() && receiver.kind() == Type::Dict;
+                let name = Object::Str(Text::Borrowed(&call.name));
+                if meant && !self.contains(&receiver, &name)? {
+                    return Err(self.no_attribute(&receiver, &call.name));
+                }
                 let function = self.attribute(&receiver, &call.name)?;
                 let given = self.given(&call.arguments, env)?;
                 self.call_given(&function, given)

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use num_bigint::BigInt;
 
-use super::arguments::{Given, index_of};
+use super::arguments::{Given, argument_kind, index_of};
 use super::{Context, number};
 use crate::query::limits::INTEGER_BITS;
 use crate::query::object::integer::{Integer, from_big, too_large};
@@ -35,12 +35,12 @@ impl<'a> Context<'a> {
             Type::Set => {
                 let [source] = given.up_to("set", 0)?;
                 match source {
-                    Some(source) => self.to_set(&source),
+                    Some(source) => self.set_of(&source),
                     None => Ok(Object::Set(Rc::default())),
                 }
             }
             Type::Dict => self.dict(given),
-            Type::Range => range(given),
+            Type::Range => range(&given),
             Type::Type => {
                 let [value] = given.up_to("type", 1)?;
                 Ok(Object::Type(value.map_or(Type::NoneType, |value| value.kind())))
@@ -48,16 +48,22 @@ impl<'a> Context<'a> {
             Type::Map => self.map(given),
             Type::Filter => {
                 let [function, source] = given.up_to("filter", 2)?;
-                let source = self.iter(&source.unwrap_or(Object::None))?;
+                let source = self.iterator(&source.unwrap_or(Object::None))?;
                 let function = function.unwrap_or(Object::None);
                 Ok(Object::iterator(Iter::Filter(function, source)))
             }
-            Type::Zip => self.zip(given),
+            Type::Zip => self.zip(&given),
             Type::Enumerate => {
                 let [source, start] = given.named("enumerate", ["iterable", "start"], 1)?;
-                let start = start.unwrap_or(Object::Int(0));
-                index_of(&start)?;
-                let source = self.iter(&source.unwrap_or(Object::None))?;
+                let start = match start {
+                    Some(Object::Bool(start)) => Object::Int(i128::from(start)),
+                    Some(start) => {
+                        index_of(&start)?;
+                        start
+                    }
+                    None => Object::Int(0),
+                };
+                let source = self.iterator(&source.unwrap_or(Object::None))?;
                 Ok(Object::iterator(Iter::Enumerate(source, start)))
             }
             Type::Reversed => {
@@ -69,8 +75,22 @@ impl<'a> Context<'a> {
     }
 
     fn str(&mut self, given: Given<'a>) -> Eval<Object<'a>> {
-        let [value] = given.named("str", ["object"], 0)?;
+        let names = ["object", "encoding", "errors"];
+        let [value, encoding, errors] = given.named("str", names, 0)?;
+        for (name, argument) in [("encoding", &encoding), ("errors", &errors)] {
+            if let Some(other) = argument.as_ref().filter(|a| !matches!(a, Object::Str(_))) {
+                let kind = argument_kind(other);
+                let message = format!("str() argument '{name}' must be str, not {kind}");
+                return Err(type_error(message));
+            }
+        }
+        let decodes = encoding.is_some() || errors.is_some();
         match value {
+            Some(Object::Str(_)) if decodes => Err(type_error("decoding str is not supported")),
+            Some(value) if decodes => Err(type_error(format!(
+                "decoding to str: need a bytes-like object, {} found",
+                value.type_name()
+            ))),
             Some(value) => Ok(Object::Str(repr::str(&value, self.meter)?)),
             None => Ok(Object::str("")),
         }
@@ -112,7 +132,10 @@ impl<'a> Context<'a> {
         self.meter.charge(text.len() as u64 / 16)?;
         let invalid = || {
             let mut message = format!("invalid literal for int() with base {base}: ");
-            quoted(text, &mut message);
+            let mut shown = String::new();
+            quoted(text, &mut shown);
+            // CPython cuts what it shows here.
+            message.extend(shown.chars().take(200));
             value_error(message)
         };
         let ascii = ascii_digits(text);
@@ -183,7 +206,7 @@ impl<'a> Context<'a> {
     }
 
     fn add_pairs(&mut self, dict: &mut Dict<'a>, source: &Object<'a>) -> Eval<()> {
-        let iterator = self.iter(source)?;
+        let iterator = self.iterator(source)?;
         let mut at = 0;
         while let Some(pair) = self.next(&iterator)? {
             if self.is_not_iterable(&pair) {
@@ -211,15 +234,15 @@ impl<'a> Context<'a> {
         }
         let mut sources = given.by_position;
         let function = sources.remove(0);
-        let sources = self.iterators(&sources)?;
+        let sources = self.all_iterators(&sources)?;
         Ok(Object::iterator(Iter::Map(function, sources)))
     }
 
-    fn zip(&mut self, given: Given<'a>) -> Eval<Object<'a>> {
+    fn zip(&mut self, given: &Given<'a>) -> Eval<Object<'a>> {
         let mut strict = false;
         for (name, value) in &given.by_name {
             if *name != "strict" {
-                let message = format!("zip() got an unexpected keyword argument '{name}'");
+                let message = format!("'{name}' is an invalid keyword argument for zip()");
                 return Err(type_error(message));
             }
             strict = value.truthy();
@@ -229,7 +252,7 @@ impl<'a> Context<'a> {
             if self.is_not_iterable(source) {
                 return Err(type_error(format!("'{}' object is not iterable", source.type_name())));
             }
-            sources.push(self.iter(source)?);
+            sources.push(self.iterator(source)?);
         }
         Ok(Object::iterator(Iter::Zip(sources, strict)))
     }
@@ -287,7 +310,7 @@ fn parse_float(text: &str) -> Option<f64> {
     plain.parse().ok()
 }
 
-fn range<'a>(given: Given<'a>) -> Eval<Object<'a>> {
+fn range<'a>(given: &Given<'a>) -> Eval<Object<'a>> {
     given.no_names("range")?;
     let count = given.by_position.len();
     if count == 0 {

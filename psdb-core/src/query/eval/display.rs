@@ -32,7 +32,7 @@ impl<'a> Context<'a> {
     }
 
     fn spread(&mut self, value: &Object<'a>, values: &mut Vec<Object<'a>>) -> Eval<()> {
-        if self.iter(value).is_err() && self.is_not_iterable(value) {
+        if self.iterator(value).is_err() && self.is_not_iterable(value) {
             let message = format!("Value after * must be an iterable, not {}", value.type_name());
             return Err(type_error(message));
         }
@@ -96,7 +96,7 @@ impl<'a> Context<'a> {
             (Object::Set(set), Made::Set) => Object::list(set.keys().cloned().collect()),
             _ => source,
         };
-        let first = self.iter(&source)?;
+        let first = self.iterator(&source)?;
         let frame = self.frame(env.clone(), parts.slots, parts.captured)?;
         let mut run = Generator { code: parts, frame, open: vec![first] };
         match parts.made {
@@ -160,7 +160,7 @@ impl<'a> Context<'a> {
             }
             let Some(inner) = clauses.get(run.open.len()) else { return Ok(true) };
             let source = self.eval(&inner.source, &env)?;
-            run.open.push(self.iter(&source)?);
+            run.open.push(self.iterator(&source)?);
         }
         Ok(false)
     }
@@ -177,7 +177,7 @@ impl<'a> Context<'a> {
             let message = format!("cannot unpack non-iterable {} object", value.type_name());
             return Err(type_error(message));
         }
-        let iterator = self.iter(&value)?;
+        let iterator = self.iterator(&value)?;
         let mut values = Vec::with_capacity(targets.len());
         while values.len() <= targets.len() {
             let Some(value) = self.next(&iterator)? else { break };

@@ -34,7 +34,7 @@ impl<'a> Context<'a> {
     }
 
     /// `iter(object)`.
-    pub(super) fn iter(&mut self, object: &Object<'a>) -> Eval<Object<'a>> {
+    pub(super) fn iterator(&mut self, object: &Object<'a>) -> Eval<Object<'a>> {
         let iter = match object {
             Object::Iterator(_) => return Ok(object.clone()),
             Object::List(items) => Iter::Items(Rc::clone(items), 0, Type::Other("list_iterator")),
@@ -42,10 +42,10 @@ impl<'a> Context<'a> {
             Object::Array(array) => Iter::Array(*array, 0),
             Object::Str(text) => Iter::Chars(text.clone(), 0),
             Object::Range(range) => Iter::Range(**range, 0),
-            Object::Dict(_) | Object::Fields(_) => self.snapshot(object)?,
-            Object::View(_) => self.snapshot(object)?,
             Object::Set(set) if set.len() > 1 => return Err(unordered()),
-            Object::Set(_) => self.snapshot(object)?,
+            Object::Dict(_) | Object::Fields(_) | Object::View(_) | Object::Set(_) => {
+                self.snapshot(object)?
+            }
             _ => return Err(not_iterable(object)),
         };
         self.meter.allocate(64)?;
@@ -96,7 +96,7 @@ impl<'a> Context<'a> {
             Object::Dict(_) | Object::Fields(_) | Object::View(_) => return self.items(object),
             _ => {}
         }
-        let iterator = self.iter(object)?;
+        let iterator = self.iterator(object)?;
         let mut items = Vec::new();
         while let Some(item) = self.next(&iterator)? {
             self.meter.allocate(32)?;
@@ -210,8 +210,8 @@ impl<'a> Context<'a> {
     }
 
     /// `map`, `filter`, `zip`, `enumerate` and `reversed`.
-    pub(super) fn iterators(&mut self, objects: &[Object<'a>]) -> Eval<Vec<Object<'a>>> {
-        objects.iter().map(|object| self.iter(object)).collect()
+    pub(super) fn all_iterators(&mut self, objects: &[Object<'a>]) -> Eval<Vec<Object<'a>>> {
+        objects.iter().map(|object| self.iterator(object)).collect()
     }
 
     pub(super) fn reversed(&mut self, object: &Object<'a>) -> Eval<Object<'a>> {

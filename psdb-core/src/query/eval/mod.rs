@@ -35,7 +35,7 @@ use std::rc::{Rc, Weak};
 use super::ast::Comparator;
 use super::limits::EVALUATION_DEPTH;
 use super::meter::Meter;
-use super::object::compare::{equal, ordered};
+use super::object::compare::{elements_equal, equal, ordered};
 use super::object::{Frame, Function, Object, Text, hash};
 use super::predicate::{Code, Lambda};
 use super::raised::{Eval, EvalError, raised, refused};
@@ -113,7 +113,7 @@ impl<'a> Context<'a> {
     /// Evaluates what holds other code, one level deeper.
     fn nested(&mut self, code: &'a Code, env: &Env<'a>) -> Eval<Object<'a>> {
         if self.depth >= EVALUATION_DEPTH {
-            let message = format!("evaluation nests deeper than {EVALUATION_DEPTH} levels");
+            let message = format!("it nests more than {EVALUATION_DEPTH} levels deep");
             return Err(refused(message));
         }
         self.depth += 1;
@@ -138,7 +138,7 @@ impl<'a> Context<'a> {
             }
             Code::Unary(operator, operand) => {
                 let operand = self.eval(operand, env)?;
-                self.unary(*operator, &operand)
+                arithmetic::unary(*operator, &operand)
             }
             Code::Binary(operator, left, right) => {
                 let left = self.eval(left, env)?;
@@ -226,6 +226,9 @@ impl<'a> Context<'a> {
     /// Whether `value` equals one of `constants`.
     fn among(&mut self, value: &Object<'a>, constants: &'a [Code], set: bool) -> Eval<bool> {
         if set {
+            if let Object::Set(_) = value {
+                return Ok(false);
+            }
             hash::hash(value, self.meter)?;
         }
         for constant in constants {
@@ -237,7 +240,7 @@ impl<'a> Context<'a> {
                 continue;
             }
             let constant = self.eval(constant, &None)?;
-            if equal(value, &constant, self.meter)? {
+            if elements_equal(value, &constant, self.meter)? {
                 return Ok(true);
             }
         }

@@ -134,7 +134,7 @@ fn modulo(a: f64, b: f64) -> f64 {
     if rest == 0.0 {
         return 0.0_f64.copysign(b);
     }
-    if (b < 0.0) != (rest < 0.0) { rest + b } else { rest }
+    if (b < 0.0) == (rest < 0.0) { rest } else { rest + b }
 }
 
 /// Quotient, rounded down, and rest, as CPython computes them.

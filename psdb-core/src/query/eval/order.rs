@@ -3,7 +3,7 @@
 //! Left out: sorting documents (`executor`).
 
 use super::Context;
-use super::arguments::Given;
+use super::arguments::{Given, c_int};
 use crate::query::ast::Comparator;
 use crate::query::object::compare::ordered;
 use crate::query::object::repr::unordered;
@@ -15,13 +15,16 @@ impl<'a> Context<'a> {
     pub(super) fn extreme(&mut self, which: Builtin, given: Given<'a>) -> Eval<Object<'a>> {
         let name = which.name();
         let (mut key, mut default) = (None, None);
+        if given.by_position.is_empty() {
+            return Err(type_error(format!("{name} expected at least 1 argument, got 0")));
+        }
         for (given_name, value) in given.by_name {
             match given_name {
                 "key" => key = Some(value).filter(|value| !matches!(value, Object::None)),
                 "default" => default = Some(value),
                 _ => {
                     return Err(type_error(format!(
-                        "{name}() got an unexpected keyword argument '{given_name}'"
+                        "'{given_name}' is an invalid keyword argument for {name}()"
                     )));
                 }
             }
@@ -34,10 +37,6 @@ impl<'a> Context<'a> {
             )));
         }
         let (items, from_set) = match arguments.len() {
-            0 => {
-                let message = format!("{name} expected at least 1 argument, got 0");
-                return Err(type_error(message));
-            }
             1 => {
                 let source = arguments.remove(0);
                 (self.collect_unordered(&source)?, matches!(source, Object::Set(_)))
@@ -94,20 +93,17 @@ impl<'a> Context<'a> {
     /// `sorted`.
     pub(super) fn sorted(&mut self, given: Given<'a>) -> Eval<Object<'a>> {
         let (mut key, mut reverse) = (None, false);
+        let count = given.by_position.len();
+        if count != 1 {
+            return Err(type_error(format!("sorted expected 1 argument, got {count}")));
+        }
+        let mut arguments = given.by_position;
+        let source = arguments.remove(0);
+        let items = self.collect_unordered(&source)?;
         for (name, value) in given.by_name {
             match name {
                 "key" => key = Some(value).filter(|value| !matches!(value, Object::None)),
-                "reverse" => {
-                    reverse = match crate::query::object::integer::Integer::of(&value) {
-                        Some(value) => !value.is_zero(),
-                        None => {
-                            let name = value.type_name();
-                            return Err(type_error(format!(
-                                "'{name}' object cannot be interpreted as an integer"
-                            )));
-                        }
-                    }
-                }
+                "reverse" => reverse = c_int(&value)? != 0,
                 _ => {
                     return Err(type_error(format!(
                         "'{name}' is an invalid keyword argument for sort()"
@@ -115,13 +111,6 @@ impl<'a> Context<'a> {
                 }
             }
         }
-        let mut arguments = given.by_position;
-        if arguments.len() != 1 {
-            let count = arguments.len();
-            return Err(type_error(format!("sorted expected 1 argument, got {count}")));
-        }
-        let source = arguments.remove(0);
-        let items = self.collect_unordered(&source)?;
         let from_set = matches!(source, Object::Set(_)) && items.len() > 1;
         if from_set && (key.is_some() || !self.safely_ordered(&items)) {
             return Err(unordered());
@@ -147,7 +136,7 @@ impl<'a> Context<'a> {
 
     /// Sorts by binary insertion and merging, asking only whether one is less than another, as
     /// Python does; the first exception ends it.
-    fn sort(&mut self, ranked: &mut Vec<(Object<'a>, Object<'a>)>) -> Eval<()> {
+    fn sort(&mut self, ranked: &mut [(Object<'a>, Object<'a>)]) -> Eval<()> {
         let len = ranked.len() as u64;
         self.meter.charge(len * u64::from(len.max(1).ilog2() + 1))?;
         let mut failed: Option<EvalError> = None;

@@ -87,24 +87,22 @@ impl<'a> Context<'a> {
         });
         Ok(regex)
     }
+}
 
-    /// `match[group]`, by number or by name.
-    pub(super) fn group(&mut self, found: &Object<'a>, group: &Object<'a>) -> Eval<Object<'a>> {
-        let Object::Match(found) = found else { return Ok(Object::None) };
-        let index = match group {
-            Object::Str(name) => {
-                found.names.iter().position(|other| other.as_deref() == Some(&**name))
-            }
-            _ => Integer::of(group).and_then(|value| usize::try_from(value.clamped()).ok()),
-        };
-        let Some(group) = index.and_then(|index| found.groups.get(index)) else {
-            return Err(raised("IndexError", "no such group"));
-        };
-        Ok(match group {
-            Some((start, end)) => Object::Str(Text::Owned(found.text[*start..*end].into())),
-            None => Object::None,
-        })
-    }
+/// `match[group]`, by number or by name.
+pub(super) fn group<'a>(found: &Object<'a>, group: &Object<'a>) -> Eval<Object<'a>> {
+    let Object::Match(found) = found else { return Ok(Object::None) };
+    let index = match group {
+        Object::Str(name) => found.names.iter().position(|other| other.as_deref() == Some(&**name)),
+        _ => Integer::of(group).and_then(|value| usize::try_from(value.clamped()).ok()),
+    };
+    let Some(group) = index.and_then(|index| found.groups.get(index)) else {
+        return Err(raised("IndexError", "no such group"));
+    };
+    Ok(match group {
+        Some((start, end)) => Object::Str(Text::Owned(found.text[*start..*end].into())),
+        None => Object::None,
+    })
 }
 
 /// Refuses what the two read differently.

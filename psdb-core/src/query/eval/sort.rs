@@ -10,7 +10,7 @@ const SHORT: usize = 64;
 
 /// Sorts pairs by their first.
 pub(super) fn sort<K: Clone, V: Clone>(
-    items: &mut Vec<(K, V)>,
+    items: &mut [(K, V)],
     less: &mut impl FnMut(&K, &K) -> bool,
 ) {
     let len = items.len();

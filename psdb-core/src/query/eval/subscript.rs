@@ -5,7 +5,7 @@
 use num_traits::ToPrimitive;
 
 use super::{Context, Env};
-use crate::query::object::compare::{equal, lookup, set_contains, set_like};
+use crate::query::object::compare::{elements_equal, lookup, set_contains, set_like};
 use crate::query::object::integer::Integer;
 use crate::query::object::{Method, Object, Range, Text, Type, repr};
 use crate::query::predicate::Code;
@@ -19,6 +19,7 @@ const UNSUPPORTED: [&str; 8] =
 pub(super) struct Sliced {
     pub(super) start: i128,
     pub(super) step: i128,
+    pub(super) stop: i128,
     pub(super) count: usize,
 }
 
@@ -69,7 +70,7 @@ impl<'a> Context<'a> {
                 }
                 return Err(type_error(format!("type '{}' is not subscriptable", kind.name())));
             }
-            Object::Match(_) => return self.group(target, index),
+            Object::Match(_) => return super::regex::group(target, index),
             _ => {
                 let name = target.type_name();
                 return Err(type_error(format!("'{name}' object is not subscriptable")));
@@ -82,12 +83,8 @@ impl<'a> Context<'a> {
                 _ => format!("{name} indices must be integers or slices, not {found}"),
             }));
         };
-        if let Integer::Big(_) = integer {
-            let message = "cannot fit 'int' into an index-sized integer";
-            return Err(raised("IndexError", message));
-        }
         let index = integer.clamped();
-        if i64::try_from(index).is_err() {
+        if i64::try_from(index).is_err() && name != "range" {
             let message = "cannot fit 'int' into an index-sized integer";
             return Err(raised("IndexError", message));
         }
@@ -95,7 +92,7 @@ impl<'a> Context<'a> {
         if let Object::Str(text) = target {
             self.meter.charge(text.len() as u64 / 64)?;
         }
-        let at = if index < 0 { index + len } else { index };
+        let at = if index < 0 { index.saturating_add(len) } else { index };
         let found = (0..len).contains(&at).then(|| item_at(target, at)).flatten();
         found.ok_or_else(|| {
             let name = if name == "range" { "range object" } else { name };
@@ -136,8 +133,8 @@ impl<'a> Context<'a> {
             Object::Range(range) => {
                 let sliced = sliced(range.len(), &bounds)?;
                 let start = range.start + sliced.start * range.step;
-                let step = sliced.step * range.step;
-                let stop = start + step * sliced.count as i128;
+                let step = sliced.step.saturating_mul(range.step);
+                let stop = range.start + sliced.stop * range.step;
                 Ok(Object::Range(Range { start, stop, step }.into()))
             }
             Object::Dict(_) | Object::Fields(_) => Err(type_error("unhashable type: 'slice'")),
@@ -177,25 +174,26 @@ impl<'a> Context<'a> {
             Object::List(items) | Object::Tuple(items) => {
                 for item in items.iter() {
                     self.meter.step()?;
-                    if equal(item, element, self.meter)? {
+                    if elements_equal(item, element, self.meter)? {
                         return Ok(true);
                     }
                 }
                 Ok(false)
             }
             _ if set_like(container) => {
+                // A set has no hash, but Python asks as if it were frozen; no set holds such.
                 if let (Object::Set(_), Object::Set(_)) = (container, element) {
-                    return Err(refused("a set inside a set is not supported"));
+                    return Ok(false);
                 }
                 set_contains(container, element, self.meter)
             }
             _ => {
-                let Ok(iterator) = self.iter(container) else {
+                let Ok(iterator) = self.iterator(container) else {
                     let name = container.type_name();
                     return Err(type_error(format!("argument of type '{name}' is not iterable")));
                 };
                 while let Some(item) = self.next(&iterator)? {
-                    if equal(&item, element, self.meter)? {
+                    if elements_equal(&item, element, self.meter)? {
                         return Ok(true);
                     }
                 }
@@ -288,5 +286,5 @@ pub(super) fn sliced(len: i128, bounds: &[Option<Object<'_>>; 3]) -> Eval<Sliced
     let start = index(&bounds[0])?.map_or(start, place);
     let stop = index(&bounds[1])?.map_or(stop, place);
     let count = Range { start, stop, step }.len();
-    Ok(Sliced { start, step, count: count as usize })
+    Ok(Sliced { start, step, stop, count: count as usize })
 }

@@ -16,11 +16,12 @@ use super::integer::Integer;
 use super::{Object, Shows, View};
 use crate::query::ast::Comparator;
 use crate::query::meter::Meter;
-use crate::query::raised::{Eval, refused, type_error};
+use crate::query::raised::{Eval, EvalError, refused, type_error};
 use crate::types::compare_int_float;
 
 /// Compares two numbers; `None` when one of the objects is none. NaN compares as nothing.
 #[inline]
+#[allow(clippy::option_option)] // no numbers, and numbers without an order, are two things
 pub(in crate::query) fn numbers<'a>(a: &Object<'a>, b: &Object<'a>) -> Option<Option<Ordering>> {
     match (a, b) {
         (Object::Int(a), Object::Int(b)) => Some(Some(a.cmp(b))),
@@ -93,6 +94,31 @@ pub(in crate::query) fn equal<'a>(a: &Object<'a>, b: &Object<'a>, meter: &Meter)
     }
 }
 
+/// Whether two elements of containers are equal.
+///
+/// # Errors
+///
+/// A refusal of two NaN: Python takes an object to equal itself there, and PSDB's floats have no
+/// identity.
+pub(in crate::query) fn elements_equal<'a>(
+    a: &Object<'a>,
+    b: &Object<'a>,
+    meter: &Meter,
+) -> Eval<bool> {
+    if let (Object::Float(a), Object::Float(b)) = (a, b)
+        && a.is_nan()
+        && b.is_nan()
+    {
+        return Err(nan_in_container());
+    }
+    equal(a, b, meter)
+}
+
+/// The refusal of whatever depends on the identity of a NaN.
+pub(in crate::query) fn nan_in_container() -> EvalError {
+    refused("NaN inside lists, dicts and sets has no defined equality")
+}
+
 fn items_equal<'a>(
     a_len: usize,
     b_len: usize,
@@ -105,7 +131,7 @@ fn items_equal<'a>(
     }
     for (a, b) in a.zip(b) {
         meter.step()?;
-        if !equal(&a, &b, meter)? {
+        if !elements_equal(&a, &b, meter)? {
             return Ok(false);
         }
     }
@@ -122,7 +148,7 @@ fn dicts_equal<'a>(a: &Object<'a>, b: &Object<'a>, meter: &Meter) -> Eval<bool> 
                 meter.step()?;
                 let name = Object::Str(super::Text::Borrowed(name));
                 match lookup(b, &name, meter)? {
-                    Some(theirs) if equal(&Object::of(value), &theirs, meter)? => {}
+                    Some(theirs) if elements_equal(&Object::of(value), &theirs, meter)? => {}
                     _ => return Ok(false),
                 }
             }
@@ -131,7 +157,7 @@ fn dicts_equal<'a>(a: &Object<'a>, b: &Object<'a>, meter: &Meter) -> Eval<bool> 
             for (key, value) in a.entries() {
                 meter.step()?;
                 match lookup(b, key, meter)? {
-                    Some(theirs) if equal(value, &theirs, meter)? => {}
+                    Some(theirs) if elements_equal(value, &theirs, meter)? => {}
                     _ => return Ok(false),
                 }
             }
@@ -160,7 +186,7 @@ pub(in crate::query) fn lookup<'a>(
 }
 
 /// Whether an object compares as a set: sets, and views of keys and items.
-pub(in crate::query) fn set_like<'a>(object: &Object<'a>) -> bool {
+pub(in crate::query) fn set_like(object: &Object<'_>) -> bool {
     match object {
         Object::Set(_) => true,
         Object::View(view) => view.shows != Shows::Values,
@@ -213,7 +239,7 @@ pub(in crate::query) fn set_contains<'a>(
             let Object::Tuple(pair) = element else { return Ok(false) };
             let [key, value] = &pair[..] else { return Ok(false) };
             match lookup(&view.dict, key, meter)? {
-                Some(found) => equal(&found, value, meter),
+                Some(found) => elements_equal(&found, value, meter),
                 None => Ok(false),
             }
         }
@@ -323,7 +349,7 @@ fn sequences<'a>(
     for index in 0..a_len.min(b_len) {
         meter.step()?;
         let (Some(x), Some(y)) = (item(a, index), item(b, index)) else { break };
-        if !equal(&x, &y, meter)? {
+        if !elements_equal(&x, &y, meter)? {
             if set_like(&x) && set_like(&y) {
                 return Err(refused("sets inside lists have no order; compare the sets alone"));
             }

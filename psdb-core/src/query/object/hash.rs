@@ -8,6 +8,7 @@ use num_bigint::BigInt;
 use num_traits::FromPrimitive;
 
 use super::Object;
+use super::compare::nan_in_container;
 use super::integer::small;
 use crate::query::meter::Meter;
 use crate::query::raised::{Eval, type_error};
@@ -30,6 +31,7 @@ fn feed(object: &Object<'_>, hasher: &mut DefaultHasher, meter: &Meter) -> Eval<
         Object::Bool(value) => i128::from(*value).hash(hasher),
         Object::Int(value) => value.hash(hasher),
         Object::Big(value) => value.hash(hasher),
+        Object::Float(value) if value.is_nan() => return Err(nan_in_container()),
         Object::Float(value) => feed_float(*value, hasher),
         Object::Str(text) => {
             meter.charge(text.len() as u64 / 64)?;

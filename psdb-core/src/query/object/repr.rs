@@ -3,6 +3,8 @@
 //! Left out: objects whose text holds an address (functions, iterators), and sets of several
 //! elements, whose order Python does not define. Those are refused.
 
+use std::fmt::Write as _;
+
 use super::types::Type;
 use super::{Object, Shows, Text, float, unicode};
 use crate::query::meter::Meter;
@@ -50,9 +52,9 @@ fn write(object: &Object<'_>, out: &mut String, meter: &Meter) -> Eval<()> {
             _ => return Err(unordered()),
         },
         Object::Range(range) => {
-            out.push_str(&format!("range({}, {}", range.start, range.stop));
+            let _ = write!(out, "range({}, {}", range.start, range.stop);
             if range.step != 1 {
-                out.push_str(&format!(", {}", range.step));
+                let _ = write!(out, ", {}", range.step);
             }
             out.push(')');
         }
@@ -66,9 +68,11 @@ fn write(object: &Object<'_>, out: &mut String, meter: &Meter) -> Eval<()> {
             write_items(items.into_iter(), open, "])", out, meter)?;
         }
         Object::Type(Type::DateTime) => out.push_str("<class 'datetime.datetime'>"),
-        Object::Type(kind) => out.push_str(&format!("<class '{}'>", kind.name())),
+        Object::Type(kind) => {
+            let _ = write!(out, "<class '{}'>", kind.name());
+        }
         Object::Builtin(builtin) if !builtin.name().contains('.') => {
-            out.push_str(&format!("<built-in function {}>", builtin.name()));
+            let _ = write!(out, "<built-in function {}>", builtin.name());
         }
         Object::DateTime(time) => out.push_str(&time.repr()),
         _ => {
@@ -149,11 +153,11 @@ pub(in crate::query) fn quoted(text: &str, out: &mut String) {
 
 fn escape(c: char, out: &mut String) {
     let code = c as u32;
-    out.push_str(&match code {
-        0..=0xff => format!("\\x{code:02x}"),
-        0x100..=0xffff => format!("\\u{code:04x}"),
-        _ => format!("\\U{code:08x}"),
-    });
+    let _ = match code {
+        0..=0xff => write!(out, "\\x{code:02x}"),
+        0x100..=0xffff => write!(out, "\\u{code:04x}"),
+        _ => write!(out, "\\U{code:08x}"),
+    };
 }
 
 /// `ascii(object)`, for `!a`: everything beyond ASCII is escaped.

@@ -3,6 +3,7 @@
 //! Left out: what they do (`eval`).
 
 /// A type.
+#[allow(clippy::enum_variant_names)] // Python's own names
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::query) enum Type {
     NoneType,

@@ -2,7 +2,7 @@
 //!
 //! Left out: what follows them (`postfix`).
 
-use super::{Parser, hint};
+use super::{Parser, hint, node};
 use crate::query::ast::{Clause, Comprehension, Kind, Literal, Made, Node, Target};
 use crate::query::lexer::invalid;
 use crate::query::token::TokenKind;
@@ -65,7 +65,7 @@ impl Parser<'_> {
             return self.expression();
         }
         let more = self.deeper(|parser| parser.binary(0))?;
-        self.node(Kind::Starred(Box::new(more)), column)
+        node(Kind::Starred(Box::new(more)), column)
     }
 
     /// Elements up to `close`, the first being read; says whether a comma followed the last.
@@ -88,7 +88,7 @@ impl Parser<'_> {
     /// `(` is read: a value in brackets, a tuple or a generator.
     fn parenthesized(&mut self, column: u32) -> Result<Node> {
         if self.skip(")") {
-            return self.node(Kind::Tuple(Vec::new()), column);
+            return node(Kind::Tuple(Vec::new()), column);
         }
         let first = self.element()?;
         if self.at_name("for") {
@@ -102,26 +102,26 @@ impl Parser<'_> {
         if elements.len() == 1 && !comma {
             return Err(invalid("'*' belongs into a list, a tuple or a set", column, None));
         }
-        self.node(Kind::Tuple(elements), column)
+        node(Kind::Tuple(elements), column)
     }
 
     /// `[` is read.
     fn list(&mut self, column: u32) -> Result<Node> {
         if self.skip("]") {
-            return self.node(Kind::List(Vec::new()), column);
+            return node(Kind::List(Vec::new()), column);
         }
         let first = self.element()?;
         if self.at_name("for") {
             return self.comprehension(Made::List, first, None, "]", column);
         }
         let elements = self.elements(first, "]")?.0;
-        self.node(Kind::List(elements), column)
+        node(Kind::List(elements), column)
     }
 
     /// `{` is read: a dict or a set.
     fn braces(&mut self, column: u32) -> Result<Node> {
         if self.skip("}") {
-            return self.node(Kind::Dict(Vec::new()), column);
+            return node(Kind::Dict(Vec::new()), column);
         }
         if self.at_op("**") {
             return self.dict(Vec::new(), column);
@@ -134,7 +134,7 @@ impl Parser<'_> {
             }
             let entries = vec![(Some(first), value)];
             if self.skip("}") {
-                return self.node(Kind::Dict(entries), column);
+                return node(Kind::Dict(entries), column);
             }
             self.expect(",")?;
             return self.dict(entries, column);
@@ -143,7 +143,7 @@ impl Parser<'_> {
             return self.comprehension(Made::Set, first, None, "}", column);
         }
         let elements = self.elements(first, "}")?.0;
-        self.node(Kind::Set(elements), column)
+        node(Kind::Set(elements), column)
     }
 
     /// Goes on with a dict, an entry or the end being next.
@@ -161,7 +161,7 @@ impl Parser<'_> {
                 return Err(self.out_of_place(&[",", "}"]));
             }
         }
-        self.node(Kind::Dict(entries), column)
+        node(Kind::Dict(entries), column)
     }
 
     /// Goes on with a comprehension whose element is read, up to and with `close`.
@@ -194,7 +194,7 @@ impl Parser<'_> {
         }
         self.expect(close)?;
         let parts = Comprehension { made, element, value, clauses };
-        self.node(Kind::Comprehension(Box::new(parts)), column)
+        node(Kind::Comprehension(Box::new(parts)), column)
     }
 
     /// One target or, with a comma, several, up to `end`, a name or a bracket.
@@ -224,7 +224,7 @@ impl Parser<'_> {
             }
             _ => {
                 let name = self.identifier("a name was expected after 'for'")?;
-                return Ok(Target::Name(name, column));
+                return Ok(Target::Name(name));
             }
         };
         self.advance();
@@ -235,7 +235,7 @@ impl Parser<'_> {
         self.expect(close)?;
         // `[x]` unpacks one element; `(x)` is x itself.
         match target {
-            Target::Name(..) if close == "]" => Ok(Target::Many(vec![target])),
+            Target::Name(_) if close == "]" => Ok(Target::Many(vec![target])),
             _ => Ok(target),
         }
     }

@@ -2,9 +2,10 @@
 //!
 //! Left out: cutting them into pieces (`lexer`).
 
-use super::Parser;
+use super::{Parser, node};
 use crate::query::ast::{Kind, Literal, Node, Part};
 use crate::query::lexer::invalid;
+use crate::query::printer;
 use crate::query::token::{Piece, TokenKind};
 use crate::types::Result;
 
@@ -31,7 +32,7 @@ impl Parser<'_> {
             };
             return Ok(Node::new(Kind::Constant(Literal::Str(text)), column));
         }
-        self.node(Kind::FString(parts), column)
+        node(Kind::FString(parts), column)
     }
 
     fn parts(&self, pieces: &[Piece], parts: &mut Vec<Part>) -> Result<()> {
@@ -44,7 +45,12 @@ impl Parser<'_> {
                 Piece::Field(field) => field,
             };
             let mut inside = Parser { tokens: &field.tokens, at: 0, depth: self.depth };
+            let column = inside.column();
             let value = inside.deeper(Parser::field)?;
+            if printer::print_expression(&value).contains('\\') {
+                let message = "a string in a field of an f-string needs an escape";
+                return Err(invalid(message, column, Some("join strings with +")));
+            }
             let mut spec = Vec::new();
             self.parts(&field.spec, &mut spec)?;
             parts.push(Part::Field { value, conversion: field.conversion, spec });
@@ -71,7 +77,7 @@ impl Parser<'_> {
         if items.is_empty() {
             return Err(invalid("an expression was expected", column, None));
         }
-        self.node(Kind::Tuple(items), column)
+        node(Kind::Tuple(items), column)
     }
 }
 

@@ -68,6 +68,22 @@ struct Parser<'t> {
     depth: usize,
 }
 
+/// A node, unless the tree grew too high.
+fn node(kind: Kind, column: u32) -> Result<Node> {
+    let node = Node::new(kind, column);
+    check_height(&node)?;
+    Ok(node)
+}
+
+/// Refuses a tree that is too high to be walked.
+pub(super) fn check_height(node: &Node) -> Result<()> {
+    if node.height > HEIGHT {
+        let message = format!("the lambda chains more than {HEIGHT} operators");
+        return Err(invalid(message, node.column, Some("group them with brackets")));
+    }
+    Ok(())
+}
+
 impl<'t> Parser<'t> {
     fn peek(&self) -> &'t TokenKind {
         &self.tokens[self.at].kind
@@ -144,16 +160,6 @@ impl<'t> Parser<'t> {
         parsed
     }
 
-    /// A node, unless the tree grew too high.
-    fn node(&self, kind: Kind, column: u32) -> Result<Node> {
-        let node = Node::new(kind, column);
-        if node.height > HEIGHT {
-            let message = format!("the lambda chains more than {HEIGHT} operators");
-            return Err(invalid(message, column, Some("group them with brackets")));
-        }
-        Ok(node)
-    }
-
     fn expression(&mut self) -> Result<Node> {
         self.deeper(Parser::conditional)
     }
@@ -173,14 +179,14 @@ impl<'t> Parser<'t> {
         }
         let otherwise = self.expression()?;
         let parts = Conditional { condition, then, otherwise };
-        self.node(Kind::Conditional(Box::new(parts)), column)
+        node(Kind::Conditional(Box::new(parts)), column)
     }
 
     fn lambda(&mut self, column: u32) -> Result<Node> {
         let parameters = self.parameters()?;
         self.expect(":")?;
         let body = self.expression()?;
-        self.node(Kind::Lambda(parameters, Box::new(body)), column)
+        node(Kind::Lambda(parameters, Box::new(body)), column)
     }
 
     fn parameters(&mut self) -> Result<Vec<Parameter>> {
@@ -229,7 +235,7 @@ impl<'t> Parser<'t> {
         while self.skip_name("or") {
             operands.push(self.and_test()?);
         }
-        self.node(Kind::Or(operands), column)
+        node(Kind::Or(operands), column)
     }
 
     fn and_test(&mut self) -> Result<Node> {
@@ -242,7 +248,7 @@ impl<'t> Parser<'t> {
         while self.skip_name("and") {
             operands.push(self.not_test()?);
         }
-        self.node(Kind::And(operands), column)
+        node(Kind::And(operands), column)
     }
 
     fn not_test(&mut self) -> Result<Node> {
@@ -251,7 +257,7 @@ impl<'t> Parser<'t> {
             return self.comparison();
         }
         let operand = self.deeper(Parser::not_test)?;
-        self.node(Kind::Unary(Unary::Not, Box::new(operand)), column)
+        node(Kind::Unary(Unary::Not, Box::new(operand)), column)
     }
 
     fn comparison(&mut self) -> Result<Node> {
@@ -264,7 +270,7 @@ impl<'t> Parser<'t> {
         if rest.is_empty() {
             return Ok(first);
         }
-        self.node(Kind::Compare(Box::new(first), rest), column)
+        node(Kind::Compare(Box::new(first), rest), column)
     }
 
     fn comparator(&mut self) -> Result<Option<Comparator>> {
@@ -304,7 +310,7 @@ impl<'t> Parser<'t> {
             self.advance();
             let right = self.binary(operator.precedence())?;
             let kind = Kind::Binary(operator, Box::new(left), Box::new(right));
-            left = self.node(kind, column)?;
+            left = node(kind, column)?;
         }
         Ok(left)
     }
@@ -319,7 +325,7 @@ impl<'t> Parser<'t> {
         };
         self.advance();
         let operand = self.deeper(Parser::unary)?;
-        self.node(Kind::Unary(operator, Box::new(operand)), column)
+        node(Kind::Unary(operator, Box::new(operand)), column)
     }
 
     fn power(&mut self) -> Result<Node> {
@@ -329,6 +335,6 @@ impl<'t> Parser<'t> {
             return Ok(base);
         }
         let exponent = self.deeper(Parser::unary)?;
-        self.node(Kind::Binary(Binary::Power, Box::new(base), Box::new(exponent)), column)
+        node(Kind::Binary(Binary::Power, Box::new(base), Box::new(exponent)), column)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Left out: which functions and attributes there are (`compiler`).
 
-use super::{Parser, hint};
+use super::{Parser, hint, node};
 use crate::query::ast::{Argument, Kind, Made, Node};
 use crate::query::lexer::invalid;
 use crate::query::token::TokenKind;
@@ -11,26 +11,26 @@ use crate::types::Result;
 impl Parser<'_> {
     pub(super) fn postfix(&mut self) -> Result<Node> {
         let column = self.column();
-        let mut node = self.atom()?;
+        let mut tree = self.atom()?;
         loop {
             let kind = match self.peek() {
                 TokenKind::Op(".") => {
                     self.advance();
-                    Kind::Attribute(Box::new(node), self.attribute()?)
+                    Kind::Attribute(Box::new(tree), self.attribute()?)
                 }
                 TokenKind::Op("[") => {
                     self.advance();
                     let index = self.deeper(Parser::subscript)?;
-                    Kind::Subscript(Box::new(node), Box::new(index))
+                    Kind::Subscript(Box::new(tree), Box::new(index))
                 }
                 TokenKind::Op("(") => {
                     self.advance();
                     let arguments = self.deeper(Parser::arguments)?;
-                    Kind::Call(Box::new(node), arguments)
+                    Kind::Call(Box::new(tree), arguments)
                 }
-                _ => return Ok(node),
+                _ => return Ok(tree),
             };
-            node = self.node(kind, column)?;
+            tree = node(kind, column)?;
         }
     }
 
@@ -67,7 +67,7 @@ impl Parser<'_> {
         if items.iter().any(|item| matches!(item.kind, Kind::Slice(_))) {
             return Err(invalid("a slice cannot be part of a tuple", column, None));
         }
-        self.node(Kind::Tuple(items), column)
+        node(Kind::Tuple(items), column)
     }
 
     fn slice(&mut self) -> Result<Node> {
@@ -88,7 +88,7 @@ impl Parser<'_> {
         }
         let stop = part(self)?;
         let step = if self.skip(":") { part(self)? } else { None };
-        self.node(Kind::Slice(Box::new([start, stop, step])), column)
+        node(Kind::Slice(Box::new([start, stop, step])), column)
     }
 
     /// `(` is read.
@@ -132,7 +132,7 @@ impl Parser<'_> {
         let column = self.column();
         if self.skip("*") {
             let more = self.expression()?;
-            let value = self.node(Kind::Starred(Box::new(more)), column)?;
+            let value = node(Kind::Starred(Box::new(more)), column)?;
             return Ok(Argument { name: None, value });
         }
         let name = match (self.peek(), self.peek_after()) {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::lock::{LockRequest, LockResponse};
 use crate::sharding::{RingSpec, ShardMap};
 use crate::types::{
     Address, DatabaseId, Epoch, IndexName, LogIndex, NodeId, RequestId, ShardId, Term,
@@ -275,6 +276,8 @@ pub enum MasterRequest {
     ListMasters,
     /// Returns all shards.
     ListShards,
+    /// About locks.
+    Lock(LockRequest),
 }
 
 /// The answer to a [`MasterRequest`], inside a [`super::Reply`].
@@ -303,4 +306,6 @@ pub enum MasterResponse {
     Masters(Vec<MasterInfo>),
     /// All shards.
     Shards(Vec<ShardInfo>),
+    /// About locks.
+    Lock(LockResponse),
 }

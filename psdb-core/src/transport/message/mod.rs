@@ -5,9 +5,11 @@
 //!
 //! Left out: Raft's own messages, which only `raft` reads.
 
+mod lock;
 mod master;
 mod shard;
 
+pub use lock::{LockClaim, LockInfo, LockLease, LockRequest, LockResponse};
 pub use master::{
     DatabaseInfo, DatabaseState, Heartbeat, HeartbeatReply, IndexDefinition, MasterInfo,
     MasterRequest, MasterResponse, ShardInfo, ShardLoad, WorkerInfo, WorkerStatus, WorkerTraits,

@@ -76,7 +76,7 @@ impl<'a> Context<'a> {
                     let spec = Spec::read(spec, "int")?;
                     let room = spec.width + spec.precision.unwrap_or(0);
                     self.meter.allocate(room as u64 + 2_000)?;
-                    numeric::integer(&integer, &spec)
+                    numeric::integer(&integer, &spec, name)
                 }
                 None => Err(type_error(format!(
                     "unsupported format string passed to {name}.__format__"
@@ -90,8 +90,9 @@ fn text_formatted(text: &str, spec: &Spec) -> Eval<String> {
     if let Some(kind) = spec.kind.filter(|kind| *kind != 's') {
         return Err(spec::unknown_code(kind, "str"));
     }
-    if spec.sign.is_some() {
-        return Err(value_error("Sign not allowed in string format specifier"));
+    if let Some(sign) = spec.sign {
+        let what = if sign == ' ' { "Space" } else { "Sign" };
+        return Err(value_error(format!("{what} not allowed in string format specifier")));
     }
     if spec.coerce_zero {
         let message = "Negative zero coercion (z) not allowed in string format specifier";

@@ -22,13 +22,13 @@ struct Parts {
 }
 
 /// Formats an integer.
-pub(super) fn integer(value: &Integer<'_>, spec: &Spec) -> Eval<String> {
+pub(super) fn integer(value: &Integer<'_>, spec: &Spec, of: &str) -> Eval<String> {
     let kind = spec.kind.unwrap_or('d');
     if matches!(kind, 'e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%') {
-        return float(value.to_float()?, spec, "int");
+        return float(value.to_float()?, spec, of);
     }
     if !matches!(kind, 'b' | 'c' | 'd' | 'o' | 'x' | 'X' | 'n') {
-        return Err(unknown_code(kind, "int"));
+        return Err(unknown_code(kind, of));
     }
     if spec.precision.is_some() {
         return Err(value_error("Precision not allowed in integer format specifier"));
@@ -62,6 +62,9 @@ fn character(value: &Integer<'_>, spec: &Spec) -> Eval<String> {
     if spec.alternate {
         let message = "Alternate form (#) not allowed with integer format specifier 'c'";
         return Err(value_error(message));
+    }
+    if i64::try_from(value.clamped()).is_err() {
+        return Err(raised("OverflowError", "Python int too large to convert to C long"));
     }
     let code = u32::try_from(value.clamped()).ok().filter(|code| *code < 0x11_0000);
     let Some(code) = code else {
@@ -120,14 +123,20 @@ fn digits(value: f64, kind: char, spec: &Spec) -> Parts {
         'g' | 'G' | 'n' => general(magnitude, spec.precision.unwrap_or(6), spec.alternate, false),
         _ => match spec.precision {
             Some(precision) => general(magnitude, precision, spec.alternate, true),
+            None if spec.alternate => pointed(float::repr(magnitude)),
             None => float::repr(magnitude),
         },
     };
     let text = if upper { text.to_uppercase() } else { text };
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    parts.whole = text[..end].to_owned();
-    parts.rest = text[end..].to_owned();
+    parts.whole.push_str(&text[..end]);
+    parts.rest.push_str(&text[end..]);
     parts
+}
+
+/// With a point before the exponent.
+fn pointed(text: String) -> String {
+    if text.contains('.') { text } else { text.replacen('e', ".e", 1) }
 }
 
 fn fixed(value: f64, precision: usize, point: bool) -> String {

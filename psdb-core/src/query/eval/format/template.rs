@@ -116,14 +116,13 @@ impl<'a> Template<'_, 'a> {
             if key.is_empty() {
                 return Err(value_error("Empty attribute in format string"));
             }
-            let index = match key.bytes().all(|byte| byte.is_ascii_digit()) {
-                true => match key.parse::<i64>() {
-                    Ok(index) => Object::Int(i128::from(index)),
-                    Err(_) => {
-                        return Err(value_error("Too many decimal digits in format string"));
-                    }
-                },
-                false => Object::str(key),
+            let index = if key.bytes().all(|byte| byte.is_ascii_digit()) {
+                let index = key.parse::<i64>();
+                let index =
+                    index.map_err(|_| value_error("Too many decimal digits in format string"))?;
+                Object::Int(i128::from(index))
+            } else {
+                Object::str(key)
             };
             value = self.context.subscript(&value, &index)?;
             path = &path[close + 1..];

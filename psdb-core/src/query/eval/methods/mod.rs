@@ -12,9 +12,9 @@ mod strings;
 use super::Context;
 use super::arguments::{Given, index_of};
 use crate::query::ast::Binary;
-use crate::query::object::compare::{equal, subset};
+use crate::query::object::compare::{elements_equal, set_contains, subset};
 use crate::query::object::integer::Integer;
-use crate::query::object::{Method, Object, Shows, View};
+use crate::query::object::{Dict, Method, Object, Shows, View};
 use crate::query::raised::{Eval, type_error, value_error};
 
 impl<'a> Context<'a> {
@@ -51,13 +51,13 @@ impl<'a> Context<'a> {
                 let mut count = 0;
                 for item in self.collect(receiver)? {
                     self.meter.step()?;
-                    count += i128::from(equal(&item, &wanted, self.meter)?);
+                    count += i128::from(elements_equal(&item, &wanted, self.meter)?);
                 }
                 Ok(Object::Int(count))
             }
             (Object::Match(_), _) => {
                 let [group] = given.up_to("group", 0)?;
-                self.group(receiver, &group.unwrap_or(Object::Int(0)))
+                super::regex::group(receiver, &group.unwrap_or(Object::Int(0)))
             }
             (Object::DateTime(time), _) => Ok(Object::str(time.isoformat())),
             _ => self.set_method(receiver, method, given),
@@ -77,10 +77,18 @@ impl<'a> Context<'a> {
         let name = sequence.type_name();
         if let Object::Range(range) = sequence {
             let wanted = given.one("range.index")?;
-            let position = Integer::of(&wanted).and_then(|value| range.position(value.clamped()));
+            let position = Integer::of(&wanted).map(|value| range.position(value.clamped()));
             return match position {
-                Some(position) => Ok(Object::Int(position)),
+                Some(Some(position)) => Ok(Object::Int(position)),
                 None => {
+                    for (at, item) in self.collect(sequence)?.iter().enumerate() {
+                        if elements_equal(item, &wanted, self.meter)? {
+                            return Ok(Object::Int(at as i128));
+                        }
+                    }
+                    Err(value_error("sequence.index(x): x not in sequence"))
+                }
+                Some(None) => {
                     let wanted = crate::query::object::repr::repr(&wanted, self.meter)?;
                     Err(value_error(format!("{wanted} is not in range")))
                 }
@@ -104,7 +112,7 @@ impl<'a> Context<'a> {
         let (start, stop) = (bound(start, 0)?, bound(stop, items.len())?);
         for (at, item) in items.iter().enumerate().take(stop).skip(start) {
             self.meter.step()?;
-            if equal(item, &wanted, self.meter)? {
+            if elements_equal(item, &wanted, self.meter)? {
                 return Ok(Object::Int(at as i128));
             }
         }
@@ -113,6 +121,17 @@ impl<'a> Context<'a> {
         }
         let wanted = crate::query::object::repr::repr(&wanted, self.meter)?;
         Err(value_error(format!("{wanted} is not in list")))
+    }
+
+    /// The elements of `other` that are in `set`.
+    fn common(&mut self, set: &Object<'a>, other: &Object<'a>) -> Eval<Object<'a>> {
+        let mut common = Dict::default();
+        for item in self.collect_unordered(other)? {
+            if set_contains(set, &item, self.meter)? {
+                common.add(item, self.meter)?;
+            }
+        }
+        Ok(Object::Set(common.into()))
     }
 
     fn set_method(
@@ -130,8 +149,8 @@ impl<'a> Context<'a> {
             Method::SymmetricDifference => Binary::BitXor,
             _ => {
                 let other = given.one(&format!("{}.{name}", set.type_name()))?;
-                let set = self.to_set(set)?;
-                let other = self.to_set(&other)?;
+                let set = self.set_of(set)?;
+                let other = self.set_of(&other)?;
                 return Ok(Object::Bool(match method {
                     Method::IsSubset => subset(&set, &other, self.meter)?,
                     Method::IsSuperset => subset(&other, &set, self.meter)?,
@@ -141,12 +160,16 @@ impl<'a> Context<'a> {
         };
         if method == Method::SymmetricDifference {
             let other = given.one("set.symmetric_difference")?;
-            let other = self.to_set(&other)?;
+            let other = self.set_of(&other)?;
             return self.combine(operator, set, &other);
         }
         let mut result = set.clone();
         for other in &given.by_position {
-            let other = self.to_set(other)?;
+            if method == Method::Intersection && !matches!(other, Object::Set(_)) {
+                result = self.common(&result, other)?;
+                continue;
+            }
+            let other = self.set_of(other)?;
             result = self.combine(operator, &result, &other)?;
         }
         Ok(result)

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::super::Context;
-use super::super::arguments::{Given, index_of, machine_index};
+use super::super::arguments::{Given, argument_kind, c_int, index_of, machine_index};
 use crate::query::object::integer::Integer;
 use crate::query::object::{Method, Object, Text, unicode};
 use crate::query::raised::{Eval, type_error, value_error};
@@ -37,6 +37,16 @@ pub(super) fn within(
         return Ok(None);
     }
     Ok(Some(text.byte_of(start as usize)..text.byte_of(stop as usize)))
+}
+
+/// Refuses a call of a method that takes what to find and, perhaps, where.
+pub(super) fn one_to_three(name: &str, count: usize) -> Eval<()> {
+    let (how, most) = match count {
+        1..=3 => return Ok(()),
+        0 => ("at least", "1 argument"),
+        _ => ("at most", "3 arguments"),
+    };
+    Err(type_error(format!("{name}() takes {how} {most} ({count} given)")))
 }
 
 impl<'a> Context<'a> {
@@ -88,7 +98,7 @@ impl<'a> Context<'a> {
         let [keep] = given.named("splitlines", ["keepends"], 0)?;
         let keep = match keep {
             None => false,
-            Some(keep) => index_of(&keep)? != 0,
+            Some(keep) => c_int(&keep)? != 0,
         };
         let ends = |c: char| {
             matches!(
@@ -141,7 +151,7 @@ impl<'a> Context<'a> {
         let string = |argument: Option<Object<'a>>, at: usize| match argument {
             Some(Object::Str(text)) => Ok(text),
             other => {
-                let kind = other.map_or("NoneType", |other| other.type_name());
+                let kind = other.as_ref().map_or("None", argument_kind);
                 Err(type_error(format!("replace() argument {at} must be str, not {kind}")))
             }
         };
@@ -154,52 +164,6 @@ impl<'a> Context<'a> {
         let grown = most.min(limit).saturating_mul(to.len());
         self.meter.allocate((text.len() as u64).saturating_add(grown as u64))?;
         Ok(Object::str(text.replacen(&*from, &to, limit)))
-    }
-
-    /// `find`, `rfind`, `index` and `count`.
-    pub(super) fn search(
-        &mut self,
-        text: &Text<'a>,
-        method: Method,
-        given: Given<'a>,
-    ) -> Eval<Object<'a>> {
-        let name = method.name();
-        given.no_names(&format!("str.{name}"))?;
-        let count = given.by_position.len();
-        if count == 0 || count > 3 {
-            let (how, most) = if count == 0 { ("at least", 1) } else { ("at most", 3) };
-            let plural = if most == 1 { "" } else { "s" };
-            return Err(type_error(format!(
-                "{name}() takes {how} {most} argument{plural} ({count} given)"
-            )));
-        }
-        let [part, start, stop] = given.up_to(name, 1)?;
-        let part = match part {
-            Some(Object::Str(part)) => part,
-            other => {
-                let kind = other.map_or("NoneType", |other| other.type_name());
-                return Err(type_error(format!("must be str, not {kind}")));
-            }
-        };
-        let range = within(text, start, stop)?;
-        let first = range.as_ref().map_or(0, |range| range.start);
-        let inside = range.map(|range| &text[range]);
-        if method == Method::Count {
-            let count = inside.map_or(0, |inside| match part.is_empty() {
-                true => inside.chars().count() + 1,
-                false => inside.matches(&*part).count(),
-            });
-            return Ok(Object::Int(count as i128));
-        }
-        let found = inside.and_then(|inside| match method {
-            Method::RFind => inside.rfind(&*part),
-            _ => inside.find(&*part),
-        });
-        match found {
-            Some(at) => Ok(Object::Int(text[..first + at].chars().count() as i128)),
-            None if method == Method::Index => Err(value_error("substring not found")),
-            None => Ok(Object::Int(-1)),
-        }
     }
 
     pub(super) fn partition(
@@ -221,6 +185,43 @@ impl<'a> Context<'a> {
             None => [text.clone(), empty(), empty()],
         };
         Ok(Object::tuple(parts.into_iter().map(Object::Str).collect()))
+    }
+}
+
+/// `find`, `rfind`, `index` and `count`.
+pub(super) fn search<'a>(text: &Text<'a>, method: Method, given: Given<'a>) -> Eval<Object<'a>> {
+    let name = method.name();
+    given.no_names(&format!("str.{name}"))?;
+    one_to_three(name, given.by_position.len())?;
+    let [part, start, stop] = given.up_to(name, 1)?;
+    let range = within(text, start, stop)?;
+    let part = match part {
+        Some(Object::Str(part)) => part,
+        other => {
+            let kind = other.map_or("NoneType", |other| other.type_name());
+            return Err(type_error(format!("must be str, not {kind}")));
+        }
+    };
+    let first = range.as_ref().map_or(0, |range| range.start);
+    let inside = range.map(|range| &text[range]);
+    if method == Method::Count {
+        let count = inside.map_or(0, |inside| {
+            if part.is_empty() {
+                inside.chars().count() + 1
+            } else {
+                inside.matches(&*part).count()
+            }
+        });
+        return Ok(Object::Int(count as i128));
+    }
+    let found = inside.and_then(|inside| match method {
+        Method::RFind => inside.rfind(&*part),
+        _ => inside.find(&*part),
+    });
+    match found {
+        Some(at) => Ok(Object::Int(text[..first + at].chars().count() as i128)),
+        None if method == Method::Index => Err(value_error("substring not found")),
+        None => Ok(Object::Int(-1)),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Left out: those that give lists, positions and counts (`pieces`).
 
-use super::super::arguments::{Given, machine_index};
+use super::super::arguments::{Given, argument_kind, machine_index};
 use super::super::{Context, format};
 use crate::query::object::{Method, Object, Text, unicode};
 use crate::query::raised::{Eval, type_error};
@@ -24,13 +24,13 @@ impl<'a> Context<'a> {
             Method::Join => self.join(text, &given.one("str.join")?),
             Method::Replace => self.replace(text, given),
             Method::Find | Method::RFind | Method::Index | Method::Count => {
-                self.search(text, method, given)
+                super::pieces::search(text, method, given)
             }
             Method::ZFill => self.zfill(text, &given.one("str.zfill")?),
             Method::RemovePrefix | Method::RemoveSuffix => {
                 let argument = given.one(&format!("str.{name}"))?;
                 let Object::Str(affix) = &argument else {
-                    let kind = argument.type_name();
+                    let kind = argument_kind(&argument);
                     return Err(type_error(format!("{name}() argument must be str, not {kind}")));
                 };
                 let cut = match method {
@@ -75,6 +75,7 @@ impl<'a> Context<'a> {
     fn affix(&mut self, text: &Text<'a>, method: Method, given: Given<'a>) -> Eval<Object<'a>> {
         let name = method.name();
         given.no_names(&format!("str.{name}"))?;
+        super::pieces::one_to_three(name, given.by_position.len())?;
         let [affix, start, stop] = given.up_to(name, 1)?;
         let affix = affix.unwrap_or(Object::None);
         let range = super::pieces::within(text, start, stop)?;

@@ -1,0 +1,82 @@
+//! Proves that lambdas give what CPython 3.11 gives, on cases that CPython has answered
+//! (`scripts/regenerate-python-cases`), or are refused for a reason that is documented.
+
+use std::collections::BTreeMap;
+
+use super::object::{Object, repr};
+use super::{EvalError, Meter, Program, eval};
+use crate::codec::EncodedDocument;
+use crate::types::Limits;
+
+const CASES: &str = include_str!("../../tests/data/python_cases.ndjson");
+
+/// What may be refused, as `docs/query-language.md` lists it.
+const REFUSED: [&str; 7] = [
+    "the order of a set is not defined",
+    "the power of a negative number to a fraction is complex",
+    "formatting with % is not supported",
+    "a range beyond 2^100 is not supported",
+    "' is not supported (column",
+    "NaN inside lists, dicts and sets has no defined equality",
+    "unions of types are not supported",
+];
+
+fn represent(object: &Object<'_>, meter: &Meter) -> Result<String, EvalError> {
+    match object {
+        Object::Set(set) if set.len() > 1 => {
+            let elements = set.keys().map(|element| repr::repr(element, meter));
+            let mut elements = elements.collect::<Result<Vec<_>, _>>()?;
+            elements.sort();
+            Ok(format!("set: {}", elements.join(", ")))
+        }
+        _ => repr::repr(object, meter),
+    }
+}
+
+/// The outcome as the cases write it, or why it is refused.
+fn outcome(body: &str, document: &EncodedDocument) -> Result<String, String> {
+    let program =
+        Program::compile(&format!("lambda d: {body}")).map_err(|error| error.to_string())?;
+    let meter = Meter::default();
+    let run = |object: Object<'_>| represent(&object, &meter);
+    match eval::evaluate(program.code(), document.root(), &meter, run) {
+        Ok(text) => Ok(text),
+        Err(EvalError::Raised(raised)) => Ok(format!("!{raised}")),
+        Err(EvalError::Limit(reason)) => Err(reason),
+    }
+}
+
+#[test]
+fn lambdas_agree_with_cpython() {
+    let mut document = EncodedDocument::from_json(b"{}", &Limits::DEFAULT).expect("a document");
+    let (mut agreed, mut disagreed, mut refused) = (0, Vec::new(), BTreeMap::new());
+    for line in CASES.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a case is JSON");
+        if let Some(new) = line.get("document") {
+            document = EncodedDocument::from_serialize(new).expect("a document");
+            continue;
+        }
+        let (body, expected) = (line[0].as_str().expect("text"), line[1].as_str().expect("text"));
+        match outcome(body, &document) {
+            Ok(found) if found == expected => agreed += 1,
+            Ok(found) => disagreed.push(format!("{body}\n  CPython {expected}\n  PSDB    {found}")),
+            Err(reason) => {
+                let (count, _) = refused.entry(reason).or_insert((0, body.to_owned()));
+                *count += 1;
+            }
+        }
+    }
+    let listed = |reason: &String| REFUSED.iter().any(|listed| reason.contains(listed));
+    let unlisted: Vec<_> = refused.iter().filter(|(reason, _)| !listed(reason)).collect();
+    let total: usize = refused.values().map(|(count, _)| *count).sum();
+    let shown: Vec<_> = disagreed.iter().take(200).cloned().collect();
+    assert!(
+        disagreed.is_empty(),
+        "{} disagree:\n{}\n{unlisted:#?}",
+        disagreed.len(),
+        shown.join("\n")
+    );
+    assert!(unlisted.is_empty(), "{unlisted:#?}");
+    assert!(agreed >= 10_000, "only {agreed} cases agree");
+    assert!(total * 20 < agreed, "{total} cases are refused");
+}
