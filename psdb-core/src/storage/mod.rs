@@ -3,7 +3,9 @@
 //! Storage knows streams, records, keys and values. It does not know documents, queries or Raft;
 //! what a payload means is its writer's business.
 //!
-//! - `btree`: an ordered map whose clone is a snapshot.
+//! - `btree`: an ordered map in memory whose clone is a snapshot.
+//! - `store`: several B+ trees in one page file, beyond memory; it stands on `page` (their form),
+//!   `pager` (the cache), `freelist`, `superblock` and `checkpoint`.
 //! - `wal`: one log for many streams, with group commit.
 //! - `directory`: who a data directory belongs to.
 //! - `error`: what can go wrong, for all of them.
@@ -14,15 +16,26 @@
 //! 3. Damaged bytes are reported with file and offset. They are never guessed at, and never cut
 //!    away unless they can only be the unacknowledged end of an unclean stop.
 //!
-//! Left out: pages on disk, which come behind the tree's present interface.
+//! Left out: encryption, compression.
 
 pub mod btree;
 pub mod error;
+pub mod store;
 pub mod wal;
 
+mod checkpoint;
 mod directory;
+mod freelist;
+mod page;
+mod pager;
+mod superblock;
 
 pub use btree::{BPlusTree, NotAscending};
+pub use checkpoint::{Checkpoint, CheckpointStats};
 pub use directory::{Directory, Identity};
 pub use error::StorageError;
+pub use page::{MAX_INLINE_BYTES, MAX_KEY_BYTES, PAGE_BYTES};
+pub use pager::PageCache;
+pub use store::{Direction, Range, Snapshot, Store, StoreReport};
+pub use superblock::MAX_NOTE_BYTES;
 pub use wal::{Record, RecoveredStream, Wal, WalOptions};

@@ -1,0 +1,184 @@
+//! Inserting: down to a leaf, and up again as far as pages moved or were split.
+//!
+//! Left out: what happens inside a page (`page`).
+
+use super::{Root, Store};
+use crate::storage::StorageError;
+use crate::storage::page::{Halves, Kind, MAX_KEY_BYTES, Page, Pointer, Value, ValueCell};
+
+/// A branch on the way down, and which of its children was taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) branch: Pointer,
+    pub(super) at: usize,
+}
+
+/// Where a walk down has ended.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) leaf: Pointer,
+    /// Where the key is, or where it would be.
+    pub(super) at: Result<usize, usize>,
+    /// Whether an entry there would be the last of its tree.
+    pub(super) is_last: bool,
+    /// The chain of the value that is there.
+    pub(super) chain: Option<(u32, Pointer)>,
+}
+
+/// A page that has been split: the separator and the page to its right.
+type Split = (Vec<u8>, Pointer);
+
+impl Store {
+    /// Sets the value of `key` in a tree, which is made if there is none; says whether the key is
+    /// new.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::TooLarge`] for a key of more than [`MAX_KEY_BYTES`] bytes or a value of
+    /// 4 GiB, and nothing is changed; otherwise [`StorageError::Io`], [`StorageError::Corrupt`] or
+    /// [`StorageError::Poisoned`], after which the store must be opened anew.
+    pub fn insert(&mut self, tree: &[u8], key: &[u8], value: &[u8]) -> Result<bool, StorageError> {
+        check_sizes(key, value)?;
+        super::catalog::check_name(tree)?;
+        self.begin_write()?;
+        let inserted = self.insert_into(tree, key, value);
+        inserted.map_err(|error| self.shared.pager.fail(error))
+    }
+
+    fn insert_into(&mut self, tree: &[u8], key: &[u8], value: &[u8]) -> Result<bool, StorageError> {
+        let root = self.root(tree);
+        let cell = self.value_cell(key, value)?;
+        let Some(page) = root.page else {
+            let mut leaf = Page::leaf(self.generation);
+            assert!(leaf.put_entry(0, &cell, false), "an empty leaf has room for any entry");
+            let page = Some(self.add(leaf)?);
+            self.set_root(tree, Root { page, entries: 1 });
+            return Ok(true);
+        };
+        let (path, place) = self.descend(page, key)?;
+        if let Some((length, head)) = place.chain {
+            self.free_chain(length, head)?;
+        }
+        let (leaf, split) = self.put_into_leaf(&place, cell)?;
+        let page = Some(self.ascend(path, &place, leaf, split)?);
+        let is_new = place.at.is_err();
+        self.set_root(tree, Root { page, entries: root.entries + u64::from(is_new) });
+        Ok(is_new)
+    }
+
+    /// Walks down to where `key` is or would be.
+    pub(super) fn descend(
+        &self,
+        root: Pointer,
+        key: &[u8],
+    ) -> Result<(Vec<Step>, Place), StorageError> {
+        let (mut path, mut pointer, mut is_last) = (Vec::new(), root, true);
+        loop {
+            let found = self.shared.pager.with(pointer, |page| match page.kind() {
+                Kind::Branch => {
+                    let at = page.child_for(key);
+                    let is_last = at + 1 == page.children();
+                    Ok((at, page.child(at), is_last, page.level()))
+                }
+                Kind::Leaf | Kind::Overflow => {
+                    let at = page.search(key);
+                    let chain = at.ok().and_then(|at| match page.value(at) {
+                        Value::Inline(_) => None,
+                        Value::Chain { length, head } => Some((length, head)),
+                    });
+                    Err((at, at == Err(page.count()), chain, page.kind()))
+                }
+            })?;
+            match found {
+                Ok((at, child, is_last_child, level)) => {
+                    path.push(Step { branch: pointer, at });
+                    is_last &= is_last_child;
+                    super::read::check_depth(&self.shared.pager, pointer, level, path.len())?;
+                    pointer = child;
+                }
+                Err((_, _, _, Kind::Overflow)) => {
+                    let reason = "an overflow page stands where a leaf should";
+                    return Err(self.shared.pager.corrupt(pointer.id, reason));
+                }
+                Err((at, is_end, chain, _)) => {
+                    let place = Place { leaf: pointer, at, is_last: is_last && is_end, chain };
+                    return Ok((path, place));
+                }
+            }
+        }
+    }
+
+    fn put_into_leaf(
+        &mut self,
+        place: &Place,
+        cell: ValueCell,
+    ) -> Result<(Pointer, Option<Split>), StorageError> {
+        let leaf = self.own(place.leaf)?;
+        let (at, replaces) = match place.at {
+            Ok(at) => (at, true),
+            Err(at) => (at, false),
+        };
+        let pager = &self.shared.pager;
+        if pager.update(leaf.id, |page| page.put_entry(at, &cell, replaces)) {
+            return Ok((leaf, None));
+        }
+        let page = pager.get(leaf)?;
+        let halves = page.split_leaf(at, cell, replaces, place.is_last);
+        Ok((leaf, Some(self.put_halves(leaf, halves)?)))
+    }
+
+    fn put_halves(&mut self, left: Pointer, halves: Halves) -> Result<Split, StorageError> {
+        self.replace(left.id, halves.left);
+        Ok((halves.separator, self.add(halves.right)?))
+    }
+
+    /// Walks up from a leaf that was changed; gives the new root page.
+    fn ascend(
+        &mut self,
+        mut path: Vec<Step>,
+        place: &Place,
+        leaf: Pointer,
+        mut split: Option<Split>,
+    ) -> Result<Pointer, StorageError> {
+        let (mut old, mut child) = (place.leaf, leaf);
+        let mut level = 0;
+        while let Some(step) = path.pop() {
+            if child.id == old.id && split.is_none() {
+                // Nothing changes further up; the root is the first step, or this branch.
+                return Ok(path.first().map_or(step.branch, |first| first.branch));
+            }
+            let branch = self.own(step.branch)?;
+            level += 1;
+            let fits = self.shared.pager.update(branch.id, |page| {
+                page.set_child(step.at, child);
+                let fits =
+                    |(separator, right): &Split| page.insert_child(step.at, separator, *right);
+                split.as_ref().is_none_or(fits)
+            });
+            split = match split.take() {
+                Some((separator, right)) if !fits => {
+                    let page = self.shared.pager.get(branch)?;
+                    let halves = page.split_branch(step.at, &separator, right, place.is_last);
+                    Some(self.put_halves(branch, halves)?)
+                }
+                _ => None,
+            };
+            (old, child) = (step.branch, branch);
+        }
+        let Some((separator, right)) = split else { return Ok(child) };
+        let mut root = Page::branch(level + 1, self.generation, child);
+        assert!(root.insert_child(0, &separator, right), "a new root has room for two children");
+        self.add(root)
+    }
+}
+
+fn check_sizes(key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+    let limits = [("a key", key.len(), MAX_KEY_BYTES), ("a value", value.len(), u32::MAX as usize)];
+    for (what, bytes, limit) in limits {
+        if bytes > limit {
+            let (bytes, limit) = (bytes as u64, limit as u64);
+            return Err(StorageError::TooLarge { what, bytes, limit });
+        }
+    }
+    Ok(())
+}

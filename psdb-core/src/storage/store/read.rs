@@ -1,0 +1,104 @@
+//! Lookups: from a root down to one entry.
+//!
+//! Left out: ranges (`cursor`).
+
+use bytes::Bytes;
+
+use super::Root;
+use super::value::read_chain;
+use crate::storage::StorageError;
+use crate::storage::page::{Kind, Pointer, Value};
+use crate::storage::pager::Pager;
+
+/// No tree of 2^32 pages is deeper, since a branch with room for four children is split at last.
+pub(super) const MAX_DEPTH: usize = 40;
+
+/// What a lookup met on one page.
+enum Met<R> {
+    Child(Pointer, u8),
+    Inline(R),
+    Chain(u32, Pointer),
+    Missing,
+    Misplaced,
+}
+
+/// The value of `key`.
+pub(super) fn get(pager: &Pager, root: Root, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
+    look_up(pager, root, key, Bytes::copy_from_slice)?.read(pager)
+}
+
+/// Whether there is an entry for `key`.
+pub(super) fn contains_key(pager: &Pager, root: Root, key: &[u8]) -> Result<bool, StorageError> {
+    Ok(!matches!(look_up(pager, root, key, |_| ())?, Met::Missing))
+}
+
+/// Gives the value of `key` to `look`, without copying it if it stands in a leaf.
+pub(super) fn with_value<R>(
+    pager: &Pager,
+    root: Root,
+    key: &[u8],
+    mut look: impl FnMut(&[u8]) -> R,
+) -> Result<Option<R>, StorageError> {
+    match look_up(pager, root, key, &mut look)? {
+        Met::Inline(seen) => Ok(Some(seen)),
+        Met::Chain(length, head) => Ok(Some(look(&read_chain(pager, length, head)?))),
+        Met::Missing | Met::Child(..) | Met::Misplaced => Ok(None),
+    }
+}
+
+impl Met<Bytes> {
+    fn read(self, pager: &Pager) -> Result<Option<Bytes>, StorageError> {
+        match self {
+            Met::Inline(value) => Ok(Some(value)),
+            Met::Chain(length, head) => read_chain(pager, length, head).map(Some),
+            Met::Missing | Met::Child(..) | Met::Misplaced => Ok(None),
+        }
+    }
+}
+
+/// Goes down to `key`; gives `Inline`, `Chain` or `Missing`.
+fn look_up<R>(
+    pager: &Pager,
+    root: Root,
+    key: &[u8],
+    mut look: impl FnMut(&[u8]) -> R,
+) -> Result<Met<R>, StorageError> {
+    let Some(mut pointer) = root.page else { return Ok(Met::Missing) };
+    let mut depth = 0;
+    loop {
+        let met = pager.with(pointer, |page| match page.kind() {
+            Kind::Branch => Met::Child(page.child(page.child_for(key)), page.level()),
+            Kind::Leaf => match page.search(key).map(|at| page.value(at)) {
+                Ok(Value::Inline(value)) => Met::Inline(look(value)),
+                Ok(Value::Chain { length, head }) => Met::Chain(length, head),
+                Err(_) => Met::Missing,
+            },
+            Kind::Overflow => Met::Misplaced,
+        })?;
+        match met {
+            Met::Child(child, level) => {
+                depth += 1;
+                check_depth(pager, pointer, level, depth)?;
+                pointer = child;
+            }
+            Met::Misplaced => {
+                let reason = "an overflow page stands where a leaf should";
+                return Err(pager.corrupt(pointer.id, reason));
+            }
+            found => return Ok(found),
+        }
+    }
+}
+
+/// Fails on a walk so deep that pages must lead back to themselves.
+pub(super) fn check_depth(
+    pager: &Pager,
+    pointer: Pointer,
+    level: u8,
+    depth: usize,
+) -> Result<(), StorageError> {
+    if depth + usize::from(level) <= MAX_DEPTH {
+        return Ok(());
+    }
+    Err(pager.corrupt(pointer.id, format!("a branch of level {level} at depth {depth}")))
+}
