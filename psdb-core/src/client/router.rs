@@ -121,8 +121,12 @@ impl Router {
     }
 
     /// Takes a number for a change of the masters that is asked for again and again.
-    pub(super) fn ticket_for_masters(&self) -> Ticket {
-        self.session.begin(GroupId::METADATA)
+    pub(super) fn number_for_masters(
+        &self,
+        named: Option<NamedRequest>,
+        evicted: Option<LogIndex>,
+    ) -> (RequestId, Option<Ticket>) {
+        self.number(GroupId::METADATA, named.map(|named| (named, 1)), evicted)
     }
 
     /// Notes how far the masters' log had reached when they forgot this client.
