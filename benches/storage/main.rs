@@ -8,7 +8,6 @@ mod engine;
 mod measure;
 mod psdb;
 mod recovery;
-mod report;
 mod rivals;
 
 use std::collections::BTreeMap;
@@ -16,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::{Engine, Maker, key, value};
-use measure::{Rate, median, median_rate};
-use report::Report;
+use measure::median;
+use psdb_benches::{Rate, Report, load, machine, median_rate};
 
 const MAKERS: [Maker; 6] = [
     Maker { name: "psdb", open: |dir| Box::new(psdb::Psdb::open(dir, psdb::CACHE_BYTES).0) },
@@ -38,6 +37,13 @@ struct Plan {
 const FULL: Plan = Plan { rounds: 5, time: Duration::from_secs(4), entries: 1_000_000 };
 const QUICK: Plan = Plan { rounds: 1, time: Duration::from_millis(600), entries: 50_000 };
 
+const HEAD: &str = "# Storage beside its rivals
+
+Written by `cargo bench --manifest-path benches/Cargo.toml --bench storage`; do not edit above the last
+heading. Keys of 24 bytes, values of 150. Every figure is the median of rounds in which all engines took
+turns. Operations per second, and in brackets CPU-µs per operation of the whole process.
+";
+
 const ONE: &str = "1 thread, each put durable";
 const MANY: &str = "64 threads, each put durable";
 const BATCH: &str = "batches of 1,000, durable";
@@ -56,7 +62,7 @@ fn main() {
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let plan = if has("--quick") { QUICK } else { FULL };
     let dir = tempfile::tempdir_in(scratch()).expect("a directory");
-    let load_before = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load_before = load();
     let mut report = Report::default();
     durable(&plan, dir.path(), &mut report);
     loaded(&plan, dir.path(), &mut report);
@@ -67,7 +73,11 @@ fn main() {
     report.print_goals();
     if !has("--quick") {
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks/storage.md");
-        report.write(&page, &machine(&plan, load_before.trim()));
+        let mut machine = machine(&load_before);
+        let rounds =
+            format!("{} of {} s, {} entries", plan.rounds, plan.time.as_secs(), plan.entries);
+        machine.push(("rounds".to_owned(), rounds));
+        report.write(&page, HEAD, &machine);
     }
     let (met, all) = report.met();
     println!("goals met: {met} of {all}");
@@ -292,23 +302,4 @@ fn goals(report: &mut Report) {
 
 fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
-}
-
-fn machine(plan: &Plan, load_before: &str) -> Vec<(String, String)> {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo");
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let memory = read("/proc/meminfo");
-    let memory = memory.lines().next().unwrap_or("").replace("MemTotal:", "");
-    let rounds = format!("{} of {} s, {} entries", plan.rounds, plan.time.as_secs(), plan.entries);
-    [
-        ("processor", format!("{cores} cores, {}", model.trim_start_matches([' ', '\t', ':']))),
-        ("memory", memory.trim().to_owned()),
-        ("system", read("/proc/version").split(" (").next().unwrap_or("").to_owned()),
-        ("load before and after", format!("{load_before} | {}", read("/proc/loadavg").trim())),
-        ("rounds", rounds),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .to_vec()
 }

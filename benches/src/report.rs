@@ -1,11 +1,11 @@
-//! The table of a run, its goals, and `docs/benchmarks/storage.md`.
+//! The table of a run, its goals, and its page below `docs/benchmarks`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use crate::measure::Rate;
+use crate::rate::Rate;
 
 /// All figures of a run.
 #[derive(Default)]
@@ -60,23 +60,17 @@ impl Report {
     }
 
     /// Writes the page; what stands below its last line `## What the figures say` is kept.
-    pub fn write(&self, path: &Path, machine: &[(String, String)]) {
+    pub fn write(&self, path: &Path, head: &str, machine: &[(String, String)]) {
         let marker = "## What the figures say\n";
         let old = fs::read_to_string(path).unwrap_or_default();
         let kept = old.split_once(marker).map_or("\n", |(_, kept)| kept);
-        let page = format!("{}{marker}{kept}", self.page(machine));
+        let page = format!("{}{marker}{kept}", self.page(head, machine));
         fs::create_dir_all(path.parent().expect("the page has a folder")).expect("a folder");
         fs::write(path, page).expect("the page is written");
     }
 
-    fn page(&self, machine: &[(String, String)]) -> String {
-        let mut page = String::from(
-            "# Storage beside its rivals\n\n\
-             Written by `cargo bench --manifest-path benches/Cargo.toml --bench storage`; do not edit \
-             above the last heading.\nKeys of 24 bytes, values of 150. Every figure is the median of \
-             rounds in which all engines took turns.\nOperations per second, and in brackets \
-             CPU-µs per operation of the whole process.\n\n",
-        );
+    fn page(&self, head: &str, machine: &[(String, String)]) -> String {
+        let mut page = format!("{head}\n");
         for (name, value) in machine {
             writeln!(page, "- {name}: {value}").expect("a string");
         }
@@ -85,8 +79,10 @@ impl Report {
             .first()
             .map(|(_, rates)| rates.keys().copied().collect())
             .unwrap_or_default();
-        writeln!(page, "\n| | {} |", engines.join(" | ")).expect("a string");
-        writeln!(page, "|---|{}", "---:|".repeat(engines.len())).expect("a string");
+        if !engines.is_empty() {
+            writeln!(page, "\n| | {} |", engines.join(" | ")).expect("a string");
+            writeln!(page, "|---|{}", "---:|".repeat(engines.len())).expect("a string");
+        }
         for (question, rates) in &self.rates {
             let cells: Vec<String> = engines
                 .iter()

@@ -1,0 +1,187 @@
+//! Lambdas on encoded documents beside SQLite's JSON functions, in one run, taking turns.
+//!
+//! Both look at the same documents of about 1 KB in memory, on one thread: PSDB at its encoded
+//! form through `query::count` and `query::group`, SQLite at a table of JSON texts and at one of
+//! its own binary JSON, of which the faster one counts as the rival.
+//!
+//! `--quick` takes under two minutes and says less; `--check` exits with 1 when a goal is missed.
+//! The last line is `goals met: N of M`. The page is written by full runs only.
+
+mod documents;
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::path::Path;
+
+use documents::Table;
+use psdb_benches::{Rate, Report, load, machine, median_rate, rate};
+use psdb_core::query::{Aggregate, Grouping, Meter, Program, count, group};
+use rusqlite::Connection;
+
+const HEAD: &str = "# Queries beside SQLite
+
+Written by `cargo bench --manifest-path benches/Cargo.toml --bench query`; do not edit above the last
+heading. Documents of about 1 KB in memory, one thread. Every figure is the median of rounds in which
+all engines took turns. Documents looked at per second, and in brackets CPU-µs per document.
+";
+
+const EQUALITY: &str = "count: d[\"role\"] == \"Dev\"";
+const RANGE: &str = "count: d[\"age\"] > 30 and d[\"score\"] < 0.5";
+const NESTED: &str = "count: d[\"address\"][\"city\"] == \"Oslo\"";
+const GROUPS: &str = "group d[\"role\"] sum d[\"age\"]";
+
+/// A question, as each engine is asked.
+struct Question {
+    name: &'static str,
+    lambda: &'static str,
+    sql: &'static str,
+}
+
+const COUNTS: [Question; 3] = [
+    Question {
+        name: EQUALITY,
+        lambda: "lambda d: d[\"role\"] == \"Dev\"",
+        sql: "SELECT count(*) FROM docs WHERE json_extract(doc, '$.role') = 'Dev'",
+    },
+    Question {
+        name: RANGE,
+        lambda: "lambda d: d[\"age\"] > 30 and d[\"score\"] < 0.5",
+        sql: "SELECT count(*) FROM docs WHERE json_extract(doc, '$.age') > 30 \
+              AND json_extract(doc, '$.score') < 0.5",
+    },
+    Question {
+        name: NESTED,
+        lambda: "lambda d: d[\"address\"][\"city\"] == \"Oslo\"",
+        sql: "SELECT count(*) FROM docs WHERE json_extract(doc, '$.address.city') = 'Oslo'",
+    },
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let (size, rounds) = if has("--quick") { (20_000, 3) } else { (100_000, 7) };
+    let load_before = load();
+    let texts = documents::texts(size);
+    let table = Table::new(&texts);
+    let (text, binary) = (sqlite(&texts, "?2"), sqlite(&texts, "jsonb(?2)"));
+    let mut report = Report::default();
+    for question in &COUNTS {
+        let program = Program::compile(question.lambda).expect("a lambda");
+        let ours = || count(&table, Some(&program)).expect("no limit is met").count;
+        let theirs = |connection: &Connection| {
+            connection.query_row(question.sql, [], |row| row.get::<_, u64>(0)).expect("a query")
+        };
+        assert_eq!(ours(), theirs(&text), "both count the same");
+        assert_eq!(ours(), theirs(&binary), "both count the same");
+        let engines: [(&str, &dyn Fn() -> u64); 3] = [
+            ("psdb", &ours),
+            ("sqlite, text", &|| theirs(&text)),
+            ("sqlite, binary", &|| theirs(&binary)),
+        ];
+        report.rates(question.name, in_turns(&engines, size, rounds));
+    }
+    groups(&mut report, &table, &text, &binary, rounds);
+    goals(&mut report, &table);
+    report.print_goals();
+    if !has("--quick") {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks/query.md");
+        let mut machine = machine(&load_before);
+        machine
+            .push(("documents".into(), format!("{size}, {} bytes of JSON each", texts[0].len())));
+        machine.push(("sqlite".into(), rusqlite::version().to_owned()));
+        report.write(&page, HEAD, &machine);
+    }
+    let (met, all) = report.met();
+    println!("goals met: {met} of {all}");
+    if has("--check") && met < all {
+        std::process::exit(1);
+    }
+}
+
+/// Runs every engine once per round and takes the medians, per document looked at.
+fn in_turns(
+    engines: &[(&'static str, &dyn Fn() -> u64)],
+    size: usize,
+    rounds: usize,
+) -> BTreeMap<&'static str, Rate> {
+    let mut rates: BTreeMap<&'static str, Vec<Rate>> = BTreeMap::new();
+    for _ in 0..rounds {
+        for (name, engine) in engines {
+            let measured = rate(|| {
+                black_box(engine());
+                size as u64
+            });
+            rates.entry(name).or_default().push(measured);
+        }
+    }
+    rates.into_iter().map(|(name, rates)| (name, median_rate(rates))).collect()
+}
+
+fn groups(
+    report: &mut Report,
+    table: &Table,
+    text: &Connection,
+    binary: &Connection,
+    rounds: usize,
+) {
+    let sum = Aggregate::Sum("lambda d: d[\"age\"]".to_owned());
+    let grouping = Grouping::compile("lambda d: d[\"role\"]", sum.clone()).expect("lambdas");
+    let ours = || {
+        let (groups, _) =
+            group(table, None, &grouping, &Meter::default()).expect("no limit is met");
+        groups.finish(&sum).len() as u64
+    };
+    let sql =
+        "SELECT json_extract(doc, '$.role'), sum(json_extract(doc, '$.age')) FROM docs GROUP BY 1";
+    let theirs = |connection: &Connection| {
+        let mut statement = connection.prepare_cached(sql).expect("a statement");
+        let rows = statement.query_map([], |row| row.get::<_, i64>(1)).expect("a query");
+        rows.map(|row| row.expect("a row")).filter(|sum| *sum >= 0).count() as u64
+    };
+    assert_eq!(ours(), theirs(text), "both find the same groups");
+    let engines: [(&str, &dyn Fn() -> u64); 3] = [
+        ("psdb", &ours),
+        ("sqlite, text", &|| theirs(text)),
+        ("sqlite, binary", &|| theirs(binary)),
+    ];
+    report.rates(GROUPS, in_turns(&engines, table.len(), rounds));
+}
+
+/// A table in memory whose documents are stored as `form` makes them.
+fn sqlite(texts: &[String], form: &str) -> Connection {
+    let mut connection = Connection::open_in_memory().expect("a database");
+    connection.execute_batch("CREATE TABLE docs (id INTEGER PRIMARY KEY, doc)").expect("a table");
+    let transaction = connection.transaction().expect("a transaction");
+    {
+        let insert = format!("INSERT INTO docs VALUES (?1, {form})");
+        let mut insert = transaction.prepare(&insert).expect("a statement");
+        for (id, text) in texts.iter().enumerate() {
+            insert.execute((id as i64, text)).expect("an insert");
+        }
+    }
+    transaction.commit().expect("a commit");
+    connection
+}
+
+fn goals(report: &mut Report, table: &Table) {
+    let ratio = |report: &Report, question| {
+        let rival =
+            report.rate(question, "sqlite, text").max(report.rate(question, "sqlite, binary"));
+        report.rate(question, "psdb") / rival
+    };
+    for (question, goal) in [(EQUALITY, 5.0), (GROUPS, 3.0)] {
+        let ratio = ratio(report, question);
+        report.at_least(&format!("{question}, times the faster SQLite"), ratio, goal);
+    }
+    // The comparison by itself: the same predicate on the same document again and again.
+    let program = Program::compile("lambda d: d[\"age\"] > 30").expect("a lambda");
+    let (document, turns) = (table.first(), 1_000_000);
+    let single = rate(|| {
+        for _ in 0..turns {
+            black_box(program.matches(black_box(document)).is_ok_and(|matches| matches));
+        }
+        turns
+    });
+    report.figure("one comparison on one document", format!("{:.3} CPU-µs", single.cpu_micros));
+    report.at_most("CPU-µs of a comparison on a document of 1 KB", single.cpu_micros, 0.5);
+}
