@@ -200,6 +200,24 @@ fn orders_break_ties_by_id() {
 }
 
 #[test]
+fn a_query_under_way_can_be_cancelled() {
+    let source = Memory::new(&people(), None);
+    let slow = compile("lambda d: sum(1 for x in range(10**7)) < 0");
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let mut execution =
+        Execution::new(source, Some(slow), None, None).cancelled_by(Arc::clone(&cancelled));
+    let (begun, begins) = std::sync::mpsc::channel();
+    let runner = std::thread::spawn(move || {
+        begun.send(()).expect("the test waits");
+        execution.next_page(10, usize::MAX)
+    });
+    begins.recv().expect("the query begins");
+    cancelled.store(true, std::sync::atomic::Ordering::Relaxed);
+    let error = runner.join().expect("it does not panic").expect_err("it was cancelled");
+    assert!(error.to_string().contains("cancelled"), "{error}");
+}
+
+#[test]
 fn a_cancelled_query_ends() {
     let source = Memory::new(&people(), None);
     let slow = compile("lambda d: sum(1 for x in range(10**5)) < 0");

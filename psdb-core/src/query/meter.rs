@@ -27,6 +27,8 @@ pub struct Meter {
     query: Cell<u64>,
     /// Bytes the document has left.
     memory: Cell<u64>,
+    /// The steps each document may take.
+    document_fuel: u64,
     cancelled: Option<Arc<AtomicBool>>,
 }
 
@@ -44,13 +46,22 @@ impl Meter {
             document: Cell::new(DOCUMENT_FUEL),
             query: Cell::new(QUERY_FUEL),
             memory: Cell::new(MEMORY_BYTES),
+            document_fuel: DOCUMENT_FUEL,
             cancelled,
         }
     }
 
+    /// Fewer steps for each document.
+    #[must_use]
+    pub fn with_document_fuel(mut self, steps: u64) -> Meter {
+        self.document_fuel = steps.min(DOCUMENT_FUEL);
+        self.document.set(self.document_fuel);
+        self
+    }
+
     /// Fills up the budgets of a document; those of the query go on.
     pub(super) fn next_document(&self) {
-        self.document.set(DOCUMENT_FUEL);
+        self.document.set(self.document_fuel);
         self.memory.set(MEMORY_BYTES);
     }
 
@@ -79,7 +90,7 @@ impl Meter {
         }
         let needed = steps.saturating_add(CANCEL_EVERY) - self.slice.get();
         let Some(document) = self.document.get().checked_sub(needed) else {
-            let message = format!("one document took more than {DOCUMENT_FUEL} steps");
+            let message = format!("one document took more than {} steps", self.document_fuel);
             return Err(EvalError::Limit(message));
         };
         let Some(query) = self.query.get().checked_sub(needed) else {

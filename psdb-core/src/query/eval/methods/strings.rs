@@ -55,6 +55,12 @@ impl<'a> Context<'a> {
         }
         let all =
             |holds: fn(char) -> bool| Object::Bool(!text.is_empty() && text.chars().all(holds));
+        if text.is_ascii()
+            && let Some(changed) = ascii_case(text, method)
+        {
+            self.meter.allocate(text.len() as u64)?;
+            return Ok(Object::Str(changed));
+        }
         let changed = match method {
             Method::IsDigit => return Ok(all(unicode::is_digit)),
             Method::IsAlpha => return Ok(all(unicode::is_alpha)),
@@ -124,6 +130,22 @@ impl<'a> Context<'a> {
         let (sign, digits) = text.split_at(usize::from(signed));
         Ok(Object::str(format!("{sign}{zeros}{digits}")))
     }
+}
+
+/// `lower`, `casefold` and `upper` of ASCII; a text that is so already stays where it lies.
+fn ascii_case<'a>(text: &Text<'a>, method: Method) -> Option<Text<'a>> {
+    let lower = match method {
+        Method::Lower | Method::CaseFold => true,
+        Method::Upper => false,
+        _ => return None,
+    };
+    let changes =
+        |byte: u8| if lower { byte.is_ascii_uppercase() } else { byte.is_ascii_lowercase() };
+    if !text.bytes().any(changes) {
+        return Some(text.clone());
+    }
+    let changed = if lower { text.to_ascii_lowercase() } else { text.to_ascii_uppercase() };
+    Some(Text::Owned(changed.into()))
 }
 
 /// Whether there is a character of the right case and none of the wrong one.
