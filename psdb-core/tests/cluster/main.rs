@@ -14,6 +14,8 @@ mod placement;
 mod retries;
 mod snapshots;
 mod stale_reads;
+mod verbs;
+mod verbs_reading;
 mod workers;
 mod writers;
 
