@@ -68,9 +68,18 @@ pub(crate) struct Values {
     /// All masters, this one included, by name and peer address (master).
     #[arg(long, value_name = "ID=HOST:PORT,...", value_delimiter = ',', env = "PSDB_PEERS")]
     pub(crate) peers: Option<Vec<String>>,
+    /// Joins a cluster that exists and waits to be added to it (master).
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    pub(crate) join: Option<bool>,
     /// Peer addresses of masters (worker), or how many there are (dev).
     #[arg(long, value_name = "HOST:PORT,...|N", value_delimiter = ',', env = "PSDB_MASTER_PEERS")]
     pub(crate) masters: Option<Vec<String>>,
+    /// What this node shares the fate of, such as a rack; replicas of a shard avoid one zone (worker).
+    #[arg(long, value_name = "NAME", env = "PSDB_ZONE")]
+    pub(crate) zone: Option<String>,
+    /// Its share beside other workers: one of 2 carries twice as much as one of 1 (worker); 1.
+    #[arg(long, value_name = "N")]
+    pub(crate) capacity: Option<u32>,
     /// How many workers there are (dev).
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<u32>,
@@ -98,7 +107,10 @@ impl Values {
             advertise: self.advertise.or(file.advertise),
             peer_advertise: self.peer_advertise.or(file.peer_advertise),
             peers: self.peers.or(file.peers),
+            join: self.join.or(file.join),
             masters: self.masters.or(file.masters),
+            zone: self.zone.or(file.zone),
+            capacity: self.capacity.or(file.capacity),
             workers: self.workers.or(file.workers),
             data_dir: self.data_dir.or(file.data_dir),
             shards: self.shards.or(file.shards),

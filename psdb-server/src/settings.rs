@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use psdb::{Address, client::parse_url, validate_database_name};
+use psdb::client::parse_url;
+use psdb::transport::message::WorkerTraits;
+use psdb::{Address, validate_database_name};
 
 use crate::args::{LogFormat, NodeArguments, RoleArguments, Values};
 use crate::exit::Failure;
@@ -13,8 +15,8 @@ use crate::exit::Failure;
 /// What kind of process this is, with what only that kind needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    Master { peers: BTreeMap<String, Address>, shards: u32, replicas: u32 },
-    Worker { masters: Vec<Address> },
+    Master { peers: BTreeMap<String, Address>, join: bool, shards: u32, replicas: u32 },
+    Worker { masters: Vec<Address>, traits: WorkerTraits },
     Dev { masters: u32, workers: u32, shards: u32, replicas: u32 },
 }
 
@@ -119,8 +121,12 @@ fn master(mut values: Values) -> Result<Settings, Failure> {
     if shards == 0 || replicas == 0 {
         return Err(Failure::usage("--shards and --replicas must be at least 1"));
     }
+    let join = values.join.unwrap_or(false);
     let peers = parse_peers(&values.peers.take().unwrap_or_default())?;
-    let settings = node(Role::Master { peers: peers.clone(), shards, replicas }, values)?;
+    let settings = node(Role::Master { peers: peers.clone(), join, shards, replicas }, values)?;
+    if join && peers.len() < 2 {
+        return Err(Failure::usage("--join needs --peers with the masters of the cluster"));
+    }
     if !peers.is_empty() && !peers.contains_key(&settings.node_id) {
         let id = &settings.node_id;
         return Err(Failure::usage(format!("--peers names all masters, '{id}' included")));
@@ -132,7 +138,12 @@ fn worker(mut values: Values) -> Result<Settings, Failure> {
     let list = needed(values.masters.take(), "--masters")?.join(",");
     let masters =
         parse_url(&list).map_err(|error| Failure::usage(format!("--masters: {error}")))?;
-    node(Role::Worker { masters }, values)
+    let capacity = values.capacity.unwrap_or(1);
+    if capacity == 0 {
+        return Err(Failure::usage("--capacity must be at least 1"));
+    }
+    let traits = WorkerTraits { zone: values.zone.take(), capacity };
+    node(Role::Worker { masters, traits }, values)
 }
 
 fn dev(values: Values) -> Result<Settings, Failure> {
@@ -215,7 +226,10 @@ mod tests {
         let settings = resolve(&format!("master --node-id m1 --config {}", file.display()));
         let settings = settings.expect("it is complete");
         assert_eq!((settings.node_id.as_str(), settings.listen.as_str()), ("m1", "127.0.0.1:1"));
-        assert_eq!(settings.role, Role::Master { peers: BTreeMap::new(), shards: 4, replicas: 3 });
+        assert_eq!(
+            settings.role,
+            Role::Master { peers: BTreeMap::new(), join: false, shards: 4, replicas: 3 }
+        );
     }
 
     #[test]
@@ -227,6 +241,7 @@ mod tests {
             (format!("master {node} --peers b=h:1"), "'a' included"),
             (format!("master {node} --peers b"), "write ID=HOST:PORT"),
             (format!("master {node} --shards 0"), "at least 1"),
+            (format!("master {node} --join"), "--join needs --peers"),
             (
                 node.replace("127.0.0.1:0 --data", "0.0.0.0:1 --data").replacen("", "master ", 1),
                 "--peer-advertise",

@@ -7,6 +7,7 @@
 //! - `conformance` proves that a database behaves the same wherever it is.
 //! - `python` proves the same of a client that knows nothing of PSDB but reflection.
 //! - `shell` proves that the shell answers the same on a cluster as embedded.
+//! - `members` proves that workers and masters come and go while documents flow.
 //! - `partition` proves what happens when the network is cut.
 //!
 //! Left out: seeded faults, which the core's simulated clusters have.
@@ -17,6 +18,8 @@ mod api;
 mod conformance;
 #[path = "server/deadline.rs"]
 mod deadline;
+#[path = "server/members.rs"]
+mod members;
 #[path = "server/partition.rs"]
 mod partition;
 #[path = "server/processes.rs"]

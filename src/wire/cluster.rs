@@ -32,20 +32,25 @@ pub fn from_worker(worker: &WorkerInfo) -> v1::Worker {
         leaders: worker.leaders,
         documents: worker.documents,
         bytes: worker.bytes,
+        draining: worker.draining,
+        zone: worker.zone.clone(),
     }
 }
 
-/// Encodes a shard. Its state's hash is not reported by the core yet.
+/// Encodes a shard.
 pub fn from_shard(shard: &ShardInfo) -> v1::Shard {
+    let text = |address: &psdb_core::Address| address.as_str().to_owned();
     v1::Shard {
         shard: shard.shard.0,
-        leader: shard.leader.as_ref().map(|leader| leader.as_str().to_owned()),
-        replicas: shard.replicas.iter().map(|address| address.as_str().to_owned()).collect(),
+        leader: shard.leader.as_ref().map(text),
+        replicas: shard.replicas.iter().map(text).collect(),
         term: shard.term.0,
         applied: shard.applied.0,
         databases: shard.databases,
         documents: shard.documents,
         bytes: shard.bytes,
-        state_hash: None,
+        state_hash: shard.hash,
+        moving_from: shard.moving.as_ref().map(|(from, _)| text(from)),
+        moving_to: shard.moving.as_ref().map(|(_, to)| text(to)),
     }
 }

@@ -16,8 +16,8 @@ use crate::transport::message::{
     LockInfo, LockLease, LockRequest, LockResponse, MasterRequest, MasterResponse,
 };
 use crate::types::{
-    Error, Outcome, RequestId, Result, Timestamp, validate_lock_holder, validate_lock_name,
-    validate_lock_ttl, validate_lock_wait,
+    Error, LogIndex, Outcome, RequestId, Result, Timestamp, validate_lock_holder,
+    validate_lock_name, validate_lock_ttl, validate_lock_wait,
 };
 
 /// How long a lease lasts unless it is said otherwise.
@@ -107,7 +107,7 @@ impl Client {
     ) -> Result<LockResponse> {
         let deadline = self.router.deadline(self.timeout);
         let request = |id| MasterRequest::Lock(request(id));
-        match self.router.change_masters(request, deadline, None).await? {
+        match self.router.change_masters(request, deadline, self.named).await? {
             MasterResponse::Lock(response) => Ok(response),
             _ => Err(mismatched("the masters")),
         }
@@ -158,23 +158,23 @@ impl Lock {
         self.holder.as_deref().map_or(Ok(()), validate_lock_holder)?;
         validate_lock_ttl(self.ttl)?;
         validate_lock_wait(self.wait)?;
-        match self.claim().await {
+        match self.claim(None).await {
             // Says only that the masters do not know this client (any more). No claim of an earlier
             // attempt lives on: one that did would have been found before the session was asked.
             Err(Error::SessionEvicted { horizon, .. }) => {
                 self.client.router.observe_masters(horizon);
-                self.claim().await
+                self.claim(Some(horizon)).await
             }
             answer => answer,
         }
     }
 
-    async fn claim(&self) -> Result<LockGuard> {
+    async fn claim(&self, evicted: Option<LogIndex>) -> Result<LockGuard> {
         let router = &self.client.router;
-        let ticket = router.ticket_for_masters();
-        let client = ticket.request.client;
+        let (request, _ticket) = router.number_for_masters(self.client.named, evicted);
+        let client = request.client;
         let request = MasterRequest::Lock(LockRequest::Acquire {
-            request: ticket.request,
+            request,
             name: self.name.clone(),
             holder: self.holder.clone().unwrap_or_else(|| format!("client-{:016x}", client.0)),
             ttl: self.ttl,

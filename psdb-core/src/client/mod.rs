@@ -27,6 +27,7 @@ mod map_cache;
 mod named;
 mod router;
 mod session;
+mod stale;
 mod write;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub use find::{Find, Select};
 pub use group::{Group, GroupBy, GroupCursor};
 pub use lock::{Lock, LockGuard};
 pub use named::NamedRequest;
+pub use stale::{Stale, StaleReads};
 pub use write::{Inserted, Updated, WriteOne};
 
 /// How a client behaves.

@@ -53,11 +53,6 @@ impl Core {
                 let view = view(replica, database, timeout).await?;
                 self.select(&running, view, &filter, among).await
             }
-            ShardRequest::Count { database, handle, filter } => {
-                let running = self.cursors.begin(handle, shard, timeout);
-                let view = view(replica, database, timeout).await?;
-                self.count(&running, view, filter.as_deref()).await
-            }
             ShardRequest::NextPage { handle, cursor } => {
                 match self.cursors.resume((handle, cursor), shard, timeout)? {
                     (Work::Query(execution), running) => self.page(running, execution).await,
@@ -152,7 +147,8 @@ impl Core {
         Ok(ShardResponse::Selected(Selection { versions, next, skipped }))
     }
 
-    async fn count(
+    /// Counts what matches in a snapshot.
+    pub(super) async fn count(
         &self,
         running: &Running,
         view: DatabaseView,

@@ -81,22 +81,28 @@ impl Core {
                 let command = Command::Write { database, operations };
                 written(replica.propose(Some(request), &command, timeout).await?)
             }
-            ShardRequest::Get { database, ids } => {
-                let view = view(replica, database, timeout).await?;
-                let documents = ids.iter().map(|id| view.get(id).map(|d| d.bytes().clone()));
-                Ok(ShardResponse::Documents(documents.collect()))
+            request @ (ShardRequest::Get { .. }
+            | ShardRequest::Count { .. }
+            | ShardRequest::Stats { .. }) => {
+                replica.read_barrier(timeout).await?;
+                self.read(shard, replica, request, timeout).await
+            }
+            ShardRequest::ReadIndex => {
+                replica.read_barrier(timeout).await?;
+                Ok(ShardResponse::ReadIndex(replica.applied()))
+            }
+            ShardRequest::Stale { max_age, request } => {
+                let age = self.fresh_within(shard, replica, max_age, timeout).await?;
+                let response = Box::new(self.read(shard, replica, *request, timeout).await?);
+                Ok(ShardResponse::Stale { age, response })
             }
             ShardRequest::Query { .. }
             | ShardRequest::Group { .. }
             | ShardRequest::Select { .. }
-            | ShardRequest::Count { .. }
             | ShardRequest::NextPage { .. } => self.query(shard, replica, request, timeout).await,
             ShardRequest::CloseCursor { handle } => {
                 self.cursors.close(handle);
                 Ok(ShardResponse::CursorClosed)
-            }
-            ShardRequest::Stats { database } => {
-                Ok(ShardResponse::Stats(view(replica, database, timeout).await?.stats()))
             }
             ShardRequest::Reconfigure { members } => {
                 let Reconfigured { done, behind } = replica.reconfigure(&members, timeout).await?;
@@ -107,6 +113,32 @@ impl Core {
                 replica.elect().await?;
                 Ok(ShardResponse::HandedOver)
             }
+        }
+    }
+
+    /// Reads from the state as it is here now.
+    async fn read(
+        &self,
+        shard: ShardId,
+        replica: &Group<Shard>,
+        request: ShardRequest,
+        timeout: Duration,
+    ) -> Answer<ShardResponse> {
+        let state = replica.state();
+        match request {
+            ShardRequest::Get { database, ids } => {
+                let view = state.database(database)?;
+                let documents = ids.iter().map(|id| view.get(id).map(|d| d.bytes().clone()));
+                Ok(ShardResponse::Documents(documents.collect()))
+            }
+            ShardRequest::Count { database, handle, filter } => {
+                let running = self.cursors.begin(handle, shard, timeout);
+                self.count(&running, state.database(database)?, filter.as_deref()).await
+            }
+            ShardRequest::Stats { database } => {
+                Ok(ShardResponse::Stats(state.database(database)?.stats()))
+            }
+            _ => Err(Error::InvalidRequest { reason: "this is no simple read".into() }.into()),
         }
     }
 

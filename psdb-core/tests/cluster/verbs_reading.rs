@@ -136,7 +136,7 @@ async fn groups_over_any_number_of_shards_are_those_of_all_documents() {
         assert_eq!(&shown(&sums), expected, "{shards} shards");
         let distinct = mixed.distinct("lambda d: d['v']").await.expect("finds");
         let distinct: Vec<Group> = distinct.try_collect().await.expect("reads");
-        let naive = self::naive(&mixed, "lambda d: d['v']", "lambda d: 0").await;
+        let naive = naive(&mixed, "lambda d: d['v']", "lambda d: 0").await;
         let keys = |groups: &[Group]| groups.iter().map(|g| g.key.to_json()).collect::<Vec<_>>();
         assert_eq!(keys(&distinct), naive.iter().map(|(k, _)| k.to_json()).collect::<Vec<_>>());
     }

@@ -1,11 +1,12 @@
-//! `ClusterService`: what the cluster consists of.
+//! `ClusterService`: what the cluster consists of, and orders to change that.
 //!
-//! Left out: changing that, which the core does not do yet.
+//! Left out: waiting for what an order begins; the lists show how far it is.
 
 use psdb::proto::v1;
 use psdb::proto::v1::cluster_service_server::ClusterService;
 use psdb::transport::VERSION;
-use psdb::wire::{cluster, status};
+use psdb::wire::cluster;
+use psdb::{Address, ShardId};
 use tonic::{Request, Response, Status};
 
 use super::{Api, failed};
@@ -60,36 +61,51 @@ impl ClusterService for Api {
 
     async fn add_master(
         &self,
-        _request: Request<v1::AddMasterRequest>,
+        request: Request<v1::AddMasterRequest>,
     ) -> Answer<v1::AddMasterResponse> {
-        Err(status::unimplemented("adding a master"))
+        let client = self.client(&request);
+        let request = request.into_inner();
+        let address = Address::from(request.address);
+        client.add_master(&request.name, address).await.map_err(failed)?;
+        Ok(Response::new(v1::AddMasterResponse {}))
     }
 
     async fn remove_master(
         &self,
-        _request: Request<v1::RemoveMasterRequest>,
+        request: Request<v1::RemoveMasterRequest>,
     ) -> Answer<v1::RemoveMasterResponse> {
-        Err(status::unimplemented("removing a master"))
+        let client = self.client(&request);
+        client.remove_master(&request.into_inner().name).await.map_err(failed)?;
+        Ok(Response::new(v1::RemoveMasterResponse {}))
     }
 
     async fn drain_worker(
         &self,
-        _request: Request<v1::DrainWorkerRequest>,
+        request: Request<v1::DrainWorkerRequest>,
     ) -> Answer<v1::DrainWorkerResponse> {
-        Err(status::unimplemented("draining a worker"))
+        let client = self.client(&request);
+        let request = request.into_inner();
+        client.drain_worker(&request.name, !request.cancel).await.map_err(failed)?;
+        Ok(Response::new(v1::DrainWorkerResponse {}))
     }
 
     async fn remove_worker(
         &self,
-        _request: Request<v1::RemoveWorkerRequest>,
+        request: Request<v1::RemoveWorkerRequest>,
     ) -> Answer<v1::RemoveWorkerResponse> {
-        Err(status::unimplemented("removing a worker"))
+        let client = self.client(&request);
+        client.remove_worker(&request.into_inner().name).await.map_err(failed)?;
+        Ok(Response::new(v1::RemoveWorkerResponse {}))
     }
 
     async fn move_shard(
         &self,
-        _request: Request<v1::MoveShardRequest>,
+        request: Request<v1::MoveShardRequest>,
     ) -> Answer<v1::MoveShardResponse> {
-        Err(status::unimplemented("moving a shard"))
+        let client = self.client(&request);
+        let request = request.into_inner();
+        let shard = ShardId(request.shard);
+        client.move_shard(shard, &request.from, &request.to).await.map_err(failed)?;
+        Ok(Response::new(v1::MoveShardResponse {}))
     }
 }

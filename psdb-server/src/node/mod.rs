@@ -122,7 +122,7 @@ fn identity(
             let masters: Vec<_> = peers.values().cloned().collect();
             (NodeRole::Master, if masters.is_empty() { vec![peer.clone()] } else { masters })
         }
-        Role::Worker { masters } => (NodeRole::Worker, masters.clone()),
+        Role::Worker { masters, .. } => (NodeRole::Worker, masters.clone()),
         Role::Dev { .. } => (NodeRole::Both, Vec::new()),
     };
     let entry = NodeEntry {
@@ -146,20 +146,24 @@ async fn start_role(
     let (env, directory, home) = (env.clone(), directory.clone(), home.clone());
     let mut handler = NodeHandler::default();
     match &settings.role {
-        Role::Master { peers, shards, replicas } => {
+        Role::Master { peers, join, shards, replicas } => {
             let mut masters = peers.clone();
             masters.entry(entry.name.clone()).or_insert(entry.peer);
             let options = MasterOptions {
                 shards: *shards,
                 replicas: *replicas,
                 initial_workers: *replicas,
+                join: *join,
                 ..MasterOptions::new(entry.name, masters)
             };
             let master = Master::start(options, env, directory, home, transport).await?;
             handler.master = Some(master);
         }
-        Role::Worker { masters } => {
-            let options = WorkerOptions::new(entry.name, entry.peer, masters.clone());
+        Role::Worker { masters, traits } => {
+            let options = WorkerOptions {
+                traits: traits.clone(),
+                ..WorkerOptions::new(entry.name, entry.peer, masters.clone())
+            };
             let worker = Worker::start(options, env, directory, home, transport).await?;
             handler.worker = Some(worker);
         }

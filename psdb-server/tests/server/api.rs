@@ -141,6 +141,24 @@ async fn a_named_write_is_applied_once_through_whichever_node() {
     let found = first.get_document(get).await.expect("it is there").into_inner().document;
     let found = String::from_utf8(found.to_vec()).expect("it is UTF-8");
     assert!(found.contains(r#""_version": 2"#), "{found}");
+    let mark = |retry| v1::UpdateDocumentsRequest {
+        database: "notes".into(),
+        filter: "lambda d: d['n'] == 2".into(),
+        patch: "{\"seen\":true}".into(),
+        request_id: Some(v1::RequestId { id: "write-3".into(), retry }),
+    };
+    for (client, retry) in [(&mut first, false), (&mut other, true)] {
+        let marked = client.update_documents(mark(retry)).await.expect("it is updated");
+        let marked = marked.into_inner();
+        assert_eq!((marked.matched, marked.modified), (1, 1), "retry {retry}");
+    }
+    let gone = v1::DeleteDocumentsRequest {
+        database: "notes".into(),
+        filter: "lambda d: d['_version'] == 3".into(),
+        request_id: None,
+    };
+    let gone = first.delete_documents(gone).await.expect("it is deleted").into_inner();
+    assert_eq!((gone.deleted, gone.matched), (1, 1), "the update was applied once");
     let wrong = Some(v1::RequestId { id: "no spaces".into(), retry: false });
     let status = refused(first.insert_document(insert("{}", wrong)).await);
     assert_eq!(reason_of(&status).as_deref(), Some("INVALID_NAME"));
@@ -150,12 +168,11 @@ async fn a_named_write_is_applied_once_through_whichever_node() {
 async fn what_is_not_there_yet_says_so() {
     let cluster = small_cluster().await;
     let channel = channel(&cluster.clients["m1"]).await;
-    let mut locks = LockServiceClient::new(channel.clone());
     let mut members = ClusterServiceClient::new(channel.clone());
+    let mut documents = DocumentServiceClient::new(channel.clone());
     let mut databases = DatabaseServiceClient::new(channel);
     let statuses = [
-        refused(locks.acquire_lock(v1::AcquireLockRequest::default()).await),
-        refused(members.move_shard(v1::MoveShardRequest::default()).await),
+        refused(documents.explain_query(v1::ExplainQueryRequest::default()).await),
         refused(databases.create_index(v1::CreateIndexRequest::default()).await),
     ];
     for status in statuses {
@@ -166,6 +183,54 @@ async fn what_is_not_there_yet_says_so() {
     let status = members.get_status(v1::GetStatusRequest {}).await.expect("it answers");
     let status = status.into_inner();
     assert_eq!((status.masters.len(), status.workers.len(), status.shards.len()), (1, 1, 2));
+    eventually("every shard's leader reports its state", Duration::from_secs(10), || {
+        let mut members = members.clone();
+        async move {
+            let status = members.get_status(v1::GetStatusRequest {}).await.expect("it answers");
+            let shards = status.into_inner().shards;
+            let told = |shard: &v1::Shard| {
+                shard.leader.is_some()
+                    && shard.term > 0
+                    && shard.applied > 0
+                    && shard.state_hash != 0
+            };
+            if shards.iter().all(told) { Ok(()) } else { Err(shards) }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lock_is_granted_once_and_its_token_fences() {
+    let cluster = small_cluster().await;
+    let mut locks = LockServiceClient::new(channel(&cluster.clients["w1"]).await);
+    let acquire = |id: &str, retry| v1::AcquireLockRequest {
+        name: "jobs".into(),
+        ttl_millis: 60_000,
+        request_id: Some(v1::RequestId { id: id.into(), retry }),
+        holder: id.into(),
+        ..v1::AcquireLockRequest::default()
+    };
+    let granted = locks.acquire_lock(acquire("first", false)).await.expect("it is free");
+    let first = granted.into_inner().lock.expect("it says which").token;
+    let mut other = LockServiceClient::new(channel(&cluster.clients["m1"]).await);
+    let again = other.acquire_lock(acquire("first", true)).await.expect("it is one claim");
+    assert_eq!(again.into_inner().lock.expect("it says which").token, first);
+    let status = refused(other.acquire_lock(acquire("second", false)).await);
+    assert_eq!(reason_of(&status).as_deref(), Some("LOCK_HELD"), "{status:?}");
+    let listed = other.list_locks(v1::ListLocksRequest {}).await.expect("they are listed");
+    let listed = listed.into_inner().locks;
+    assert_eq!((listed.len(), listed[0].holder.as_str()), (1, "first"));
+    let renew = v1::RenewLockRequest { name: "jobs".into(), token: first, ..Default::default() };
+    let renewed = locks.renew_lock(renew).await.expect("it is held").into_inner().lock;
+    assert_eq!(renewed.expect("it says which").token, first);
+    let release =
+        v1::ReleaseLockRequest { name: "jobs".into(), token: first, ..Default::default() };
+    locks.release_lock(release.clone()).await.expect("it is held");
+    let status = refused(locks.release_lock(release).await);
+    assert_eq!(reason_of(&status).as_deref(), Some("LOCK_NOT_HELD"), "{status:?}");
+    let next = other.acquire_lock(acquire("third", false)).await.expect("it is free");
+    assert!(next.into_inner().lock.expect("it says which").token > first);
 }
 
 #[tokio::test]

@@ -73,9 +73,20 @@ impl Process {
 
     /// Asks it to stop with `signal` and waits for its end.
     pub(crate) async fn stop(&mut self, signal: &str) -> ExitStatus {
-        let mut child = self.child.take().expect("it runs");
+        let child = self.child.as_ref().expect("it runs");
         let asked = Command::new("kill").arg(signal).arg(child.id().to_string()).status();
         assert!(asked.expect("kill can be run").success());
+        self.end().await
+    }
+
+    /// What it has said on standard error, all its lives together.
+    pub(crate) fn errors(&self) -> String {
+        std::fs::read_to_string(&self.errors).unwrap_or_default()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it runs");
         eventually("the process ends", Duration::from_secs(20), || {
             let ended = child.try_wait().expect("it can be waited for");
             async move { ended.ok_or("it still runs") }
@@ -112,7 +123,7 @@ pub(crate) struct Processes {
     pub(crate) clients: BTreeMap<String, String>,
     /// Where each node serves nodes.
     pub(crate) peers: BTreeMap<String, String>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Processes {
@@ -140,9 +151,32 @@ impl Processes {
             places.iter().map(|(name, place)| (name.clone(), of(place).clone())).collect()
         };
         let (clients, peers) = (addresses(|place| &place.clients), addresses(|place| &place.peers));
-        let mut cluster = Processes { nodes, clients, peers, _directory: directory };
+        let mut cluster = Processes { nodes, clients, peers, directory };
         cluster.start_all().await;
         cluster
+    }
+
+    /// Starts one more node: a worker, or a master that waits to be added.
+    pub(crate) async fn add(&mut self, name: &str) {
+        let mut ports = free_ports(2).into_iter();
+        let mut address = || format!("127.0.0.1:{}", ports.next().expect("one for each"));
+        let (clients, peers) = (address(), address());
+        let place = |(name, clients): (&String, &String)| {
+            let peers = self.peers[name].clone();
+            (name.clone(), Place { command: Vec::new(), clients: clients.clone(), peers })
+        };
+        let mut places: BTreeMap<String, Place> = self.clients.iter().map(place).collect();
+        self.clients.insert(name.to_owned(), clients.clone());
+        self.peers.insert(name.to_owned(), peers.clone());
+        places.insert(name.to_owned(), Place { command: Vec::new(), clients, peers });
+        let mut command = command(name, &places, 1, self.directory.path());
+        if name.starts_with('m') {
+            command.push("--join".to_owned());
+        }
+        let errors = self.directory.path().join(format!("{name}.err"));
+        let mut process = Process::new(command, errors);
+        process.start().await;
+        self.nodes.insert(name.to_owned(), process);
     }
 
     /// Starts every node that does not run.
@@ -150,6 +184,11 @@ impl Processes {
         for process in self.nodes.values_mut().filter(|process| process.child.is_none()) {
             process.start().await;
         }
+    }
+
+    /// Below which every node has its own directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn node(&mut self, name: &str) -> &mut Process {

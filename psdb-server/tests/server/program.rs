@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
+use super::deadline::eventually;
 use super::processes::{BINARY, Process, Processes};
 
 fn run(arguments: &[&str]) -> Output {
@@ -69,6 +71,22 @@ async fn a_directory_in_use_is_75_and_anothers_is_78() {
     let other = run(&worker("w2", &data));
     assert_eq!(code_of(&other), Some(78), "{}", said(&other));
     assert!(said(&other).contains("belongs to node 'w1'"), "{}", said(&other));
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_its_directory_ends_with_78_and_the_way_out() {
+    let mut cluster = Processes::start(1, 1, 2).await;
+    let client = cluster.client(&["m1"]).await;
+    eventually("the worker is known", Duration::from_secs(30), || async {
+        client.create_database("notes").await
+    })
+    .await;
+    cluster.node("w1").kill();
+    std::fs::remove_dir_all(cluster.directory().join("w1")).expect("it can be removed");
+    let worker = cluster.node("w1");
+    worker.start().await;
+    assert_eq!(worker.end().await.code(), Some(78));
+    assert!(worker.errors().contains("start it under a new name"), "{}", worker.errors());
 }
 
 #[tokio::test]

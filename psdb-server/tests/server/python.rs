@@ -38,7 +38,7 @@ fn python() -> Result<PathBuf, String> {
     let python = home.join("bin/python");
     if knows_grpc(&python).is_err() {
         run(Command::new(&system).args(["-m", "venv"]).arg(&home))?;
-        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        let install = ["-m", "pip", "install", "--quiet", "--retries", "1", "--timeout", "10"];
         run(Command::new(&python).args(install).args(PACKAGES))?;
         knows_grpc(&python)?;
     }
