@@ -12,9 +12,12 @@ use serde_json::{Map, Value};
 /// A document's fields in their order.
 pub(crate) type Fields = Map<String, Value>;
 
-/// Reads a stored document.
+/// Reads a stored document; any other value is a row of one column, `value`.
 pub(crate) fn fields(document: &str) -> Fields {
-    serde_json::from_str(document).expect("the database writes documents as JSON objects")
+    match serde_json::from_str(document).expect("the database writes JSON") {
+        Value::Object(fields) => fields,
+        value => Fields::from_iter([("value".to_owned(), value)]),
+    }
 }
 
 /// The columns of some documents.
@@ -58,5 +61,6 @@ mod tests {
         columns.add(&fields(r#"{"_id": "a", "x": 1, "_version": 1}"#));
         columns.add(&fields(r#"{"_id": "b", "y": 1, "x": 2, "_version": 1}"#));
         assert_eq!(columns.in_order(), ["_id", "x", "y", "_version"]);
+        assert_eq!(fields("[1]"), fields(r#"{"value": [1]}"#));
     }
 }

@@ -43,6 +43,15 @@ pub(crate) enum Command {
     Count {
         filter: Option<Lambda>,
     },
+    Distinct(Group),
+    Group(Group),
+    UpdateMany {
+        filter: Lambda,
+        patch: String,
+    },
+    DeleteMany {
+        filter: Lambda,
+    },
     Update(Change),
     Replace(Change),
     DeleteDocument {
@@ -86,6 +95,31 @@ pub(crate) struct Query {
     pub(crate) descending: bool,
     pub(crate) skip: u64,
     pub(crate) limit: Option<u64>,
+    /// What to show of each document.
+    pub(crate) select: Option<Lambda>,
+    /// A lambda that raises is an error.
+    pub(crate) strict: bool,
+}
+
+/// What to group, or of what to show the different values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) key: Lambda,
+    /// What to compute of each group, and of what; `None` counts.
+    pub(crate) aggregate: Option<(Aggregate, Lambda)>,
+    pub(crate) filter: Option<Lambda>,
+    /// A lambda that raises is an error.
+    pub(crate) strict: bool,
+}
+
+/// What is computed of a lambda's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aggregate {
+    Sum,
+    Average,
+    Min,
+    Max,
+    Collect,
 }
 
 /// A change of one document.

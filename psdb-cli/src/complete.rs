@@ -1,8 +1,9 @@
 //! What the line editor knows of the shell: completion and where a command ends.
 //!
 //! The first word completes to commands, the word after `use` and `delete` to databases, after
-//! `help` to commands, after `lock` to what is done with locks, after `import` and `export` to files. Names of databases are those seen
-//! last, so that a key press never waits for the cluster.
+//! `help` to commands, after `lock` to what is done with locks, after `import` and `export` to files,
+//! after the quoted lambda of `query`, `group` and `distinct` to what may follow it. Names of
+//! databases are those seen last, so that a key press never waits for the cluster.
 //!
 //! Left out: completion of fields and ids.
 
@@ -43,11 +44,33 @@ impl Editing {
                 ["acquire", "list", "release", "renew"].map(str::to_string).to_vec()
             }
             (Some("import" | "export"), _) => return None,
+            (Some(command), Some(_)) => after_lambda(command, before[..start].trim_ascii()),
             _ => Vec::new(),
         };
         let matching = candidates.into_iter().filter(|name| name.starts_with(word)).collect();
         Some((start, matching))
     }
+}
+
+/// What may follow a quoted lambda; nothing inside of one.
+fn after_lambda(command: &str, before: &str) -> Vec<String> {
+    let words: &[&str] = match command {
+        "query" => &["desc", "limit", "select", "skip", "sort", "strict"],
+        "group" => &["avg", "collect", "count", "max", "min", "strict", "sum", "where"],
+        "distinct" => &["strict", "where"],
+        _ => &[],
+    };
+    let (mut open, mut quotes) = (None, 0);
+    for c in before.chars().filter(|c| matches!(c, '\'' | '"')) {
+        match open {
+            None => (open, quotes) = (Some(c), quotes + 1),
+            Some(quote) if quote == c => open = None,
+            Some(_) => {}
+        }
+    }
+    let rest = before[command.len()..].trim_ascii_start();
+    let is_quoted = rest.starts_with(['\'', '"']) && open.is_none() && quotes > 0;
+    if is_quoted { words.iter().map(ToString::to_string).collect() } else { Vec::new() }
 }
 
 impl Completer for Editing {
@@ -113,6 +136,18 @@ mod tests {
         assert_eq!(words(false, "delete "), ["films", "flights", "users"]);
         assert!(words(false, "delete films ").is_empty());
         assert!(words(false, "read fi").is_empty());
+    }
+
+    #[test]
+    fn options_follow_a_quoted_lambda() {
+        assert_eq!(
+            words(false, "query 'lambda d: d[\"x\"]' s"),
+            ["select", "skip", "sort", "strict"]
+        );
+        assert_eq!(words(false, "group 'lambda d: 1' sum 'lambda d: 2' wh"), ["where"]);
+        assert!(words(false, "query 'lambda d: s").is_empty());
+        assert!(words(false, "query lambda d: s").is_empty());
+        assert!(words(false, "count 'lambda d: 1' s").is_empty());
     }
 
     #[test]

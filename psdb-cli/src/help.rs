@@ -71,17 +71,49 @@ pub(crate) const TOPICS: &[Topic] = &[
     topic("readall", "readall [limit N]", "show all documents, in the order of their ids", ""),
     topic(
         "query",
-        "query LAMBDA [sort LAMBDA [desc]] [skip N] [limit N]",
-        "show the documents a lambda matches",
+        "query LAMBDA [sort LAMBDA [desc]] [skip N] [limit N] [select LAMBDA] [strict]",
+        "show the documents a lambda matches, or what 'select' makes of them",
         LAMBDA,
     ),
     topic("count", "count [LAMBDA]", "count the documents a lambda matches, or all", LAMBDA),
+    topic(
+        "distinct",
+        "distinct LAMBDA [where LAMBDA] [strict]",
+        "show the different values a lambda gives",
+        "The values are sorted: null, numbers, strings, arrays, objects. 'where' looks at the \
+         documents that a second lambda matches only; with 'strict' a lambda that raises is an \
+         error.\n\n  distinct lambda d: d[\"Major Genre\"]\n  distinct 'lambda d: d[\"Director\"]' \
+         where 'lambda d: d[\"IMDB Rating\"] > 8.5'",
+    ),
+    topic(
+        "group",
+        "group LAMBDA [count | sum LAMBDA | avg LAMBDA | min LAMBDA | max LAMBDA | collect LAMBDA] [where LAMBDA] [strict]",
+        "count the documents of each value a lambda gives, or compute something of them",
+        "Groups are sorted by their keys. A document on which a lambda raises is in no group and \
+         is counted as skipped; with 'strict' it is an error.\n\n  group lambda d: d[\"Major \
+         Genre\"]\n  group 'lambda d: d[\"Director\"]' avg 'lambda d: d[\"IMDB Rating\"]' where \
+         'lambda d: d[\"Director\"] is not None'",
+    ),
     topic(
         "update",
         "update ID JSON [if_version=N]",
         "set the given top-level fields of a document",
         "With if_version nothing happens unless the document has that version.\n\n  update a1 \
          {\"role\": \"Lead\"} if_version=1",
+    ),
+    topic(
+        "update_many",
+        "update_many LAMBDA JSON",
+        "set the given top-level fields of all documents a lambda matches",
+        "Each document is updated once, in a version in which it matches. Others may see some \
+         documents updated before the rest is.\n\n  update_many 'lambda d: d[\"IMDB Rating\"] > 8.5' \
+         {\"loved\": true}",
+    ),
+    topic(
+        "delete_many",
+        "delete_many LAMBDA",
+        "delete all documents a lambda matches",
+        "  delete_many lambda d: d.get(\"Title\") is None",
     ),
     topic("replace", "replace ID JSON [if_version=N]", "replace all fields of a document", ""),
     topic("delete_doc", "delete_doc ID [if_version=N]", "delete one document", ""),

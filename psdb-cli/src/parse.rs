@@ -10,15 +10,14 @@
 
 use std::time::Duration;
 
-use crate::command::{Change, Command, Fault, Lambda, Lock, Query};
+use crate::command::{Aggregate, Change, Command, Fault, Group, Lambda, Lock, Query};
 use crate::failure::Failure;
 use crate::help;
 use crate::settings;
 use crate::tokens::Tokens;
 
 /// Commands of the interface that later versions bring.
-const LATER: [&str; 7] =
-    ["explain", "update_many", "delete_many", "index", "worker", "master", "shard"];
+const LATER: [&str; 5] = ["explain", "index", "worker", "master", "shard"];
 
 /// Parses one line; `None` if it is empty or a comment.
 pub(crate) fn line(text: &str) -> Result<Option<Command>, Failure> {
@@ -78,6 +77,9 @@ impl Parser<'_> {
             "readall" => Command::ReadAll { limit: self.read_all_limit()? },
             "query" => Command::Query(self.query()?),
             "count" => Command::Count { filter: self.tokens.lambda()? },
+            "distinct" | "group" => self.group()?,
+            "update_many" => self.update_many()?,
+            "delete_many" => Command::DeleteMany { filter: self.lambda()? },
             "update" => Command::Update(self.change()?),
             "replace" => Command::Replace(self.change()?),
             "delete_doc" => {
@@ -186,7 +188,8 @@ impl Parser<'_> {
 
     fn query(&mut self) -> Parsed<Query> {
         let filter = self.lambda()?;
-        let (mut sort, mut skip, mut limit, mut descending) = (None, None, None, false);
+        let (mut sort, mut skip, mut limit, mut select) = (None, None, None, None);
+        let (mut descending, mut strict) = (false, false);
         while let Some(word) = self.tokens.word()? {
             match word {
                 "sort" => {
@@ -195,17 +198,67 @@ impl Parser<'_> {
                 }
                 "skip" => once(&mut skip, self.number("skip")?, "'skip'")?,
                 "limit" => once(&mut limit, self.number("limit")?, "'limit'")?,
-                "select" => {
-                    return Err("'select' is not available yet in this version".to_string());
-                }
+                "select" => once(&mut select, self.lambda()?, "'select'")?,
+                "strict" => strict = true,
                 other => {
                     return Err(format!(
-                        "unexpected '{other}'; after the lambda come sort, skip and limit"
+                        "unexpected '{other}'; after the lambda come sort, skip, limit, select and \
+                         strict"
                     ));
                 }
             }
         }
-        Ok(Query { filter, sort, descending, skip: skip.unwrap_or(0), limit })
+        Ok(Query { filter, sort, descending, skip: skip.unwrap_or(0), limit, select, strict })
+    }
+
+    /// `group`, or `distinct`, which is the same without an aggregate.
+    fn group(&mut self) -> Parsed<Command> {
+        let (key, is_group) = (self.lambda()?, self.name == "group");
+        let (mut aggregate, mut filter, mut strict) = (None, None, false);
+        while let Some(word) = self.tokens.word()? {
+            let computed = match word {
+                "where" => {
+                    once(&mut filter, self.lambda()?, "'where'")?;
+                    continue;
+                }
+                "strict" => {
+                    strict = true;
+                    continue;
+                }
+                "count" if is_group => None,
+                "sum" if is_group => Some(Aggregate::Sum),
+                "avg" if is_group => Some(Aggregate::Average),
+                "min" if is_group => Some(Aggregate::Min),
+                "max" if is_group => Some(Aggregate::Max),
+                "collect" if is_group => Some(Aggregate::Collect),
+                other if is_group => {
+                    return Err(format!(
+                        "unexpected '{other}'; after the lambda come count, sum, avg, min, max or \
+                         collect, where and strict"
+                    ));
+                }
+                other => {
+                    return Err(format!(
+                        "unexpected '{other}'; after the lambda come where and strict"
+                    ));
+                }
+            };
+            let computed = match computed {
+                None => None,
+                Some(computed) => Some((computed, self.lambda()?)),
+            };
+            once(&mut aggregate, computed, "what to compute")?;
+        }
+        let group = Group { key, aggregate: aggregate.flatten(), filter, strict };
+        Ok(if is_group { Command::Group(group) } else { Command::Distinct(group) })
+    }
+
+    fn update_many(&mut self) -> Parsed<Command> {
+        let (filter, patch) = match self.tokens.lambda_before_document()? {
+            Some((filter, document)) => (filter, document),
+            None => (self.lambda()?, self.document()?),
+        };
+        Ok(Command::UpdateMany { filter, patch })
     }
 
     fn change(&mut self) -> Parsed<Change> {

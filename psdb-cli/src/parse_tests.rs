@@ -114,7 +114,15 @@ fn changes() {
 #[test]
 fn a_bare_lambda_goes_to_the_end_of_the_line() {
     let text = "lambda d: d[\"x\"]  ==  'a  b' limit 3";
-    let query = Query { filter: bare(text), sort: None, descending: false, skip: 0, limit: None };
+    let query = Query {
+        filter: bare(text),
+        sort: None,
+        descending: false,
+        skip: 0,
+        limit: None,
+        select: None,
+        strict: false,
+    };
     assert_eq!(parsed(&format!("query {text}")), Command::Query(query));
     assert_eq!(parsed("count"), Command::Count { filter: None });
     assert_eq!(
@@ -131,6 +139,8 @@ fn a_quoted_lambda_may_be_followed() {
         descending: true,
         skip: 5,
         limit: Some(10),
+        select: None,
+        strict: false,
     };
     assert_eq!(
         parsed("query 'lambda d: d[\"x\"] > 1' sort \"lambda d: d['x']\" desc skip 5 limit 10"),
@@ -156,6 +166,8 @@ fn a_quoted_lambda_may_be_followed() {
             descending: false,
             skip: 0,
             limit: None,
+            select: None,
+            strict: false,
         })
     );
 }
@@ -249,7 +261,16 @@ fn mistakes_are_named_and_the_usage_is_shown() {
         ("query", "a lambda is missing"),
         ("query 'lambda d: True' limit", "'limit' needs a number"),
         ("query 'lambda d: True' limit 1 limit 2", "given twice"),
-        ("query 'lambda d: True' select 'lambda d: 1'", "not available yet"),
+        ("query 'lambda d: True' select", "a lambda is missing"),
+        ("query 'lambda d: True' select 'lambda d: 1' select 'lambda d: 2'", "given twice"),
+        ("group 'lambda d: 1' sum", "a lambda is missing"),
+        ("group 'lambda d: 1' count count", "given twice"),
+        ("group 'lambda d: 1' by x", "after the lambda come count"),
+        ("distinct 'lambda d: 1' count", "after the lambda come where"),
+        ("update_many", "a lambda is missing"),
+        ("update_many 'lambda d: True'", "needs a document"),
+        ("update_many lambda d: True", "needs a document"),
+        ("delete_many", "a lambda is missing"),
         ("query 'lambda d: True' by x", "unexpected 'by'"),
         ("query 'lambda d: d['x']'", "without a space"),
         ("query 'lambda d: True", "not closed"),

@@ -108,6 +108,29 @@ impl<'a> Tokens<'a> {
         }
     }
 
+    /// Takes a bare lambda and the JSON object a line ends in; `None`, and nothing is taken, if the
+    /// line does not end so or the lambda is quoted.
+    ///
+    /// The object is the longest that stands after a space, since a lambda may end in a dict of
+    /// Python, but not in one that is followed by another.
+    pub(crate) fn lambda_before_document(&mut self) -> Result<Option<(Lambda, String)>, Malformed> {
+        let Tokens::Line(line) = self else { return Ok(None) };
+        let text = line.trim_ascii();
+        if quoted(text)?.is_some() {
+            return Ok(None);
+        }
+        let starts = text.match_indices(" {").map(|(at, _)| at);
+        let is_object = |at: &usize| {
+            let object =
+                serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text[*at..]);
+            object.is_ok()
+        };
+        let Some(at) = starts.into_iter().find(is_object) else { return Ok(None) };
+        let (lambda, document) = (text[..at].trim_ascii(), text[at..].trim_ascii());
+        *line = "";
+        Ok(Some((Lambda { text: lambda.to_string(), bare: true }, document.to_string())))
+    }
+
     /// Takes a JSON array, if one comes next, and leaves what follows it.
     pub(crate) fn array(&mut self) -> Result<Option<Vec<serde_json::Value>>, Malformed> {
         let text = match self {
@@ -207,6 +230,21 @@ mod tests {
         let message = Tokens::Line("'d['x'] > 1'").lambda().expect_err("ends too early");
         assert!(message.contains("x'] > 1'"), "{message}");
         assert!(Tokens::Line("'").word().is_err());
+    }
+
+    #[test]
+    fn a_bare_lambda_may_stand_before_a_document() {
+        let split = |line| {
+            let found = Tokens::Line(line).lambda_before_document().expect("well formed");
+            found.map(|(lambda, document)| (lambda.text, document))
+        };
+        let pair = |lambda: &str, json: &str| Some((lambda.to_string(), json.to_string()));
+        let line = r#"lambda d: d == {"a": 1} {"b": {"c": 2}}"#;
+        assert_eq!(split(line), pair(r#"lambda d: d == {"a": 1}"#, r#"{"b": {"c": 2}}"#));
+        assert_eq!(split("lambda d: True {}"), pair("lambda d: True", "{}"));
+        assert_eq!(split("lambda d: True"), None);
+        assert_eq!(split("'lambda d: True' {}"), None);
+        assert_eq!(split("lambda d: {1: 2} {a: 1}"), None);
     }
 
     #[test]

@@ -100,6 +100,8 @@ pub fn reason(error: &Error) -> &'static str {
         Error::InvalidRequest { .. } => "INVALID_REQUEST",
         Error::InvalidQuery { .. } => "INVALID_QUERY",
         Error::QueryLimit { .. } => "QUERY_LIMIT",
+        Error::LambdaRaised { .. } => "LAMBDA_RAISED",
+        Error::PartlyDone { .. } => "PARTLY_DONE",
         Error::DatabaseNotFound { .. } => "DATABASE_NOT_FOUND",
         Error::DatabaseGone { .. } => "DATABASE_GONE",
         Error::DatabaseExists { .. } => "DATABASE_EXISTS",

@@ -134,18 +134,33 @@ impl Output {
         Ok(())
     }
 
-    /// Ends an answer made of documents; `fields` are told to those who read objects.
+    /// As [`Output::push`], for what people read in another form than programs.
+    pub(crate) fn push_row(
+        &mut self,
+        documents: &mut Documents,
+        row: String,
+        simple: impl FnOnce() -> String,
+    ) -> Done {
+        match self.format {
+            Format::Simple => Ok(writeln!(self.out, "{}", simple())?),
+            _ => self.push(documents, row),
+        }
+    }
+
+    /// Ends an answer made of documents, which objects name `list`; `fields` are told to those who
+    /// read objects.
     pub(crate) fn finish(
         &mut self,
         command: &'static str,
+        list: &'static str,
         documents: Documents,
         fields: Vec<(&'static str, Json)>,
     ) -> Done {
         let mut documents = documents;
         match self.format {
             Format::Json => {
-                let list = documents.waiting.into_iter().map(Json::Raw).collect();
-                let mut all = vec![("documents", Json::List(list))];
+                let rows = documents.waiting.into_iter().map(Json::Raw).collect();
+                let mut all = vec![(list, Json::List(rows))];
                 all.extend(fields);
                 return self.answer(command, "", all);
             }

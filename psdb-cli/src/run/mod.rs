@@ -17,6 +17,7 @@ mod documents;
 mod export;
 mod import;
 mod locks;
+mod many;
 mod queries;
 
 use crate::command::{Command, Lambda};
@@ -77,6 +78,10 @@ impl Runner {
             Command::ReadAll { limit } => self.read_all(limit).await,
             Command::Query(query) => self.query(query).await,
             Command::Count { filter } => self.count(filter).await,
+            Command::Distinct(group) => self.distinct(&group).await,
+            Command::Group(group) => self.group(&group).await,
+            Command::UpdateMany { filter, patch } => self.update_many(&filter, &patch).await,
+            Command::DeleteMany { filter } => self.delete_many(&filter).await,
             Command::Update(change) => self.update(&change).await,
             Command::Replace(change) => self.replace(&change).await,
             Command::DeleteDocument { id, if_version } => {
@@ -140,7 +145,21 @@ fn help_answer(output: &mut Output, topic: Option<&str>, dev: bool) -> Done {
 
 /// A failure with what the shell knows about the lambdas it may be about.
 fn lambda_failure(error: psdb::Error, lambdas: &[&Lambda]) -> Failure {
-    const OPTIONS: [&str; 5] = [" sort ", " skip ", " limit ", " desc", " select "];
+    const OPTIONS: [&str; 13] = [
+        " sort ",
+        " skip ",
+        " limit ",
+        " desc",
+        " select ",
+        " strict",
+        " where ",
+        " count",
+        " sum ",
+        " avg ",
+        " min ",
+        " max ",
+        " collect ",
+    ];
     let is_query = matches!(error, psdb::Error::InvalidQuery { .. });
     let swallowed =
         |lambda: &&Lambda| lambda.bare && OPTIONS.iter().any(|option| lambda.text.contains(option));

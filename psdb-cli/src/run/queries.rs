@@ -1,14 +1,15 @@
-//! `readall`, `query` and `count`.
+//! `readall`, `query`, `count`, `distinct` and `group`.
 //!
 //! Documents are written as they arrive, so a long result needs no memory, unless the form is one
 //! object. Documents on which a lambda raised are counted, and the first of them is named.
 
+use psdb::query::Aggregate;
 use psdb::transport::message::SkippedDocuments;
 
 use super::{Done, Runner, lambda_failure};
-use crate::command::{Lambda, Query};
+use crate::command::{self, Lambda, Query};
 use crate::output::{Documents, Json};
-use crate::session::Find;
+use crate::session::{Find, Group};
 use crate::settings::Format;
 
 impl Runner {
@@ -23,8 +24,11 @@ impl Runner {
             descending: query.descending,
             skip: query.skip,
             limit: query.limit,
+            select: query.select.as_ref().map(|lambda| lambda.text.clone()),
+            strict: query.strict,
         };
-        let lambdas: Vec<&Lambda> = std::iter::once(&query.filter).chain(&query.sort).collect();
+        let lambdas: Vec<&Lambda> =
+            std::iter::once(&query.filter).chain(&query.sort).chain(&query.select).collect();
         self.find("query", find, &lambdas).await
     }
 
@@ -46,6 +50,35 @@ impl Runner {
         Ok(())
     }
 
+    pub(super) async fn distinct(&mut self, group: &command::Group) -> Done {
+        let (lambdas, database) = (lambdas_of(group), self.current()?);
+        let failed = |error| lambda_failure(error, &lambdas);
+        let mut groups = self.backend.group(&database, asked(group)).await.map_err(failed)?;
+        let mut values = Documents::default();
+        while let Some((value, _)) = groups.next().await.map_err(failed)? {
+            self.output.push(&mut values, value)?;
+        }
+        let skipped = groups.skipped();
+        self.output.finish("distinct", "values", values, skipped_fields(&skipped))?;
+        self.tell_skipped(&skipped);
+        Ok(())
+    }
+
+    pub(super) async fn group(&mut self, group: &command::Group) -> Done {
+        let (lambdas, database) = (lambdas_of(group), self.current()?);
+        let failed = |error| lambda_failure(error, &lambdas);
+        let mut groups = self.backend.group(&database, asked(group)).await.map_err(failed)?;
+        let mut rows = Documents::default();
+        while let Some((key, value)) = groups.next().await.map_err(failed)? {
+            let row = format!("{{\"key\": {key}, \"value\": {value}}}");
+            self.output.push_row(&mut rows, row, || format!("{key}: {value}"))?;
+        }
+        let skipped = groups.skipped();
+        self.output.finish("group", "groups", rows, skipped_fields(&skipped))?;
+        self.tell_skipped(&skipped);
+        Ok(())
+    }
+
     async fn find(&mut self, command: &'static str, find: Find, lambdas: &[&Lambda]) -> Done {
         let failed = |error| lambda_failure(error, lambdas);
         let database = self.current()?;
@@ -56,13 +89,13 @@ impl Runner {
         }
         let skipped = cursor.skipped();
         let fields = if lambdas.is_empty() { Vec::new() } else { skipped_fields(&skipped) };
-        self.output.finish(command, documents, fields)?;
+        self.output.finish(command, "documents", documents, fields)?;
         self.tell_skipped(&skipped);
         Ok(())
     }
 
     /// Says on standard error what an answer without fields has no room for.
-    fn tell_skipped(&mut self, skipped: &SkippedDocuments) {
+    pub(super) fn tell_skipped(&mut self, skipped: &SkippedDocuments) {
         if skipped.count == 0 || self.output.format() == Format::Json {
             return;
         }
@@ -76,11 +109,34 @@ impl Runner {
     }
 }
 
-fn skipped_fields(skipped: &SkippedDocuments) -> Vec<(&'static str, Json)> {
+pub(super) fn skipped_fields(skipped: &SkippedDocuments) -> Vec<(&'static str, Json)> {
     let mut fields = vec![("skipped", skipped.count.into())];
     if let Some((id, raised)) = &skipped.first {
         let first = vec![("id", Json::text(id.as_str())), ("message", Json::text(raised))];
         fields.push(("first_error", Json::Object(first)));
     }
     fields
+}
+
+fn lambdas_of(group: &command::Group) -> Vec<&Lambda> {
+    let computed = group.aggregate.iter().map(|(_, lambda)| lambda);
+    std::iter::once(&group.key).chain(computed).chain(&group.filter).collect()
+}
+
+fn asked(group: &command::Group) -> Group {
+    let aggregate = match &group.aggregate {
+        None => Aggregate::Count,
+        Some((aggregate, lambda)) => {
+            let lambda = lambda.text.clone();
+            match aggregate {
+                command::Aggregate::Sum => Aggregate::Sum(lambda),
+                command::Aggregate::Average => Aggregate::Average(lambda),
+                command::Aggregate::Min => Aggregate::Min(lambda),
+                command::Aggregate::Max => Aggregate::Max(lambda),
+                command::Aggregate::Collect => Aggregate::Collect(lambda),
+            }
+        }
+    };
+    let filter = group.filter.as_ref().map(|lambda| lambda.text.clone());
+    Group { key: group.key.text.clone(), aggregate, filter, strict: group.strict }
 }

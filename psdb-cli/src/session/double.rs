@@ -13,7 +13,10 @@ use psdb::transport::message::{
 };
 use psdb::{Error, Result};
 
-use super::{Backend, Change, Cursor, DatabaseSummary, Faults, Find, Inserted, Node, Reply};
+use super::{
+    Backend, Change, ChangedMany, Cursor, DatabaseSummary, Faults, Find, Group, Groups, Inserted,
+    Node, Reply,
+};
 
 /// Shared by the double and the test that watches it.
 #[derive(Debug, Default)]
@@ -91,6 +94,20 @@ impl Cursor for Found {
 
     fn skipped(&self) -> SkippedDocuments {
         self.skipped.clone()
+    }
+}
+
+/// One group of everything.
+struct One(Option<(String, String)>, SkippedDocuments);
+
+impl Groups for One {
+    fn next(&mut self) -> Reply<'_, Option<(String, String)>> {
+        let next = self.0.take();
+        Box::pin(async { Ok(next) })
+    }
+
+    fn skipped(&self) -> SkippedDocuments {
+        self.1.clone()
     }
 }
 
@@ -182,6 +199,36 @@ impl Backend for Double {
             let count = documents(state, database)?.len() as u64;
             let skipped = filter.map(|_| state.skipped.clone()).unwrap_or_default();
             Ok((count, skipped))
+        })
+    }
+
+    fn group<'a>(&'a self, database: &'a str, group: Group) -> Reply<'a, Box<dyn Groups>> {
+        self.with(format!("{group:?}"), |state| {
+            let count = documents(state, database)?.len().to_string();
+            let groups: Box<dyn Groups> =
+                Box::new(One(Some(("\"all\"".into(), count)), state.skipped.clone()));
+            Ok(groups)
+        })
+    }
+
+    fn update_many<'a>(
+        &'a self,
+        database: &'a str,
+        filter: &'a str,
+        patch: &'a str,
+    ) -> Reply<'a, ChangedMany> {
+        self.with(format!("update_many {filter} {patch}"), |state| {
+            let matched = documents(state, database)?.len() as u64;
+            let changed = matched.saturating_sub(1);
+            Ok(ChangedMany { matched, changed, skipped: state.skipped.clone() })
+        })
+    }
+
+    fn delete_many<'a>(&'a self, database: &'a str, filter: &'a str) -> Reply<'a, ChangedMany> {
+        self.with(format!("delete_many {filter}"), |state| {
+            let deleted = std::mem::take(documents(state, database)?).len() as u64;
+            let skipped = state.skipped.clone();
+            Ok(ChangedMany { matched: deleted, changed: deleted, skipped })
         })
     }
 

@@ -19,7 +19,10 @@ use psdb::{Client, Cluster, Document, DocumentId, Error, Limits, Lock, Result};
 
 use crate::settings::{Place, Settings};
 
-use super::{Backend, Change, Cursor, DatabaseSummary, Faults, Find, Inserted, Reply};
+use super::{
+    Backend, Change, ChangedMany, Cursor, DatabaseSummary, Faults, Find, Group, Groups, Inserted,
+    Reply,
+};
 
 /// A client, and the PSDB in this process that it is of, if there is one.
 pub(crate) struct Local {
@@ -143,7 +146,7 @@ impl Backend for Local {
     fn find<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, Box<dyn Cursor>> {
         let database = self.client.database(database);
         Box::pin(async move {
-            let Find { filter, sort, descending, skip, limit } = find;
+            let Find { filter, sort, descending, skip, limit, select, strict } = find;
             let mut query = match filter {
                 Some(filter) => database.find(filter),
                 None => database.find_all(),
@@ -157,8 +160,54 @@ impl Backend for Local {
             if let Some(limit) = limit {
                 query = query.limit(limit);
             }
-            let found: Box<dyn Cursor> = Box::new(Found(query.skip(skip).await?));
+            if strict {
+                query = query.strict();
+            }
+            let query = query.skip(skip);
+            let found: Box<dyn Cursor> = match select {
+                Some(select) => Box::new(Selected(query.select(select).await?)),
+                None => Box::new(Found(query.await?)),
+            };
             Ok(found)
+        })
+    }
+
+    fn group<'a>(&'a self, database: &'a str, group: Group) -> Reply<'a, Box<dyn Groups>> {
+        let database = self.client.database(database);
+        Box::pin(async move {
+            let Group { key, aggregate, filter, strict } = group;
+            let mut query = database.group(key, aggregate);
+            if let Some(filter) = filter {
+                query = query.filter(filter);
+            }
+            if strict {
+                query = query.strict();
+            }
+            let groups: Box<dyn Groups> = Box::new(Grouped(query.await?));
+            Ok(groups)
+        })
+    }
+
+    fn update_many<'a>(
+        &'a self,
+        database: &'a str,
+        filter: &'a str,
+        patch: &'a str,
+    ) -> Reply<'a, ChangedMany> {
+        let database = self.client.database(database);
+        Box::pin(async move {
+            let done = database.update_many_json(filter, patch).await?;
+            let (matched, changed, skipped) = (done.matched, done.modified, done.skipped);
+            Ok(ChangedMany { matched, changed, skipped })
+        })
+    }
+
+    fn delete_many<'a>(&'a self, database: &'a str, filter: &'a str) -> Reply<'a, ChangedMany> {
+        let database = self.client.database(database);
+        Box::pin(async move {
+            let done = database.delete_many(filter).await?;
+            let (matched, changed, skipped) = (done.matched, done.deleted, done.skipped);
+            Ok(ChangedMany { matched, changed, skipped })
         })
     }
 
@@ -286,6 +335,38 @@ impl Cursor for Found {
         Box::pin(async move {
             let next = self.0.next().await.transpose()?;
             Ok(next.map(|document| document.to_json()))
+        })
+    }
+
+    fn skipped(&self) -> SkippedDocuments {
+        self.0.skipped()
+    }
+}
+
+/// Values as they arrive from the shards.
+struct Selected(psdb::client::SelectedCursor);
+
+impl Cursor for Selected {
+    fn next(&mut self) -> Reply<'_, Option<String>> {
+        Box::pin(async move {
+            let next = self.0.next().await.transpose()?;
+            Ok(next.map(|value| value.to_json()))
+        })
+    }
+
+    fn skipped(&self) -> SkippedDocuments {
+        self.0.skipped()
+    }
+}
+
+/// Groups as they are complete.
+struct Grouped(psdb::client::GroupCursor);
+
+impl Groups for Grouped {
+    fn next(&mut self) -> Reply<'_, Option<(String, String)>> {
+        Box::pin(async move {
+            let next = self.0.next().await.transpose()?;
+            Ok(next.map(|group| (group.key.to_json(), group.value.to_json())))
         })
     }
 

@@ -16,6 +16,7 @@ mod open;
 use std::time::Duration;
 
 use psdb::env::DiskStats;
+use psdb::query::Aggregate;
 use psdb::transport::BoxFuture;
 use psdb::transport::message::{
     IndexDefinition, LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
@@ -55,9 +56,38 @@ pub(crate) struct Find {
     pub(crate) descending: bool,
     pub(crate) skip: u64,
     pub(crate) limit: Option<u64>,
+    /// The documents themselves without one.
+    pub(crate) select: Option<String>,
+    pub(crate) strict: bool,
 }
 
-/// Documents that were found, one by one, as JSON texts.
+/// What to group.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) key: String,
+    pub(crate) aggregate: Aggregate,
+    /// All documents without one.
+    pub(crate) filter: Option<String>,
+    pub(crate) strict: bool,
+}
+
+/// What a change of many documents came to.
+#[derive(Clone, Debug)]
+pub(crate) struct ChangedMany {
+    pub(crate) matched: u64,
+    pub(crate) changed: u64,
+    pub(crate) skipped: SkippedDocuments,
+}
+
+/// Groups, one by one: key and value as JSON texts.
+pub(crate) trait Groups: Send {
+    /// The next one; `None` at the end.
+    fn next(&mut self) -> Reply<'_, Option<(String, String)>>;
+    /// Documents on which a lambda raised.
+    fn skipped(&self) -> SkippedDocuments;
+}
+
+/// Documents that were found, or what was selected of them, one by one, as JSON texts.
 pub(crate) trait Cursor: Send {
     /// The next one; `None` at the end.
     fn next(&mut self) -> Reply<'_, Option<String>>;
@@ -91,6 +121,14 @@ pub(crate) trait Backend: Send + Sync {
         database: &'a str,
         filter: Option<&'a str>,
     ) -> Reply<'a, (u64, SkippedDocuments)>;
+    fn group<'a>(&'a self, database: &'a str, group: Group) -> Reply<'a, Box<dyn Groups>>;
+    fn update_many<'a>(
+        &'a self,
+        database: &'a str,
+        filter: &'a str,
+        patch: &'a str,
+    ) -> Reply<'a, ChangedMany>;
+    fn delete_many<'a>(&'a self, database: &'a str, filter: &'a str) -> Reply<'a, ChangedMany>;
     /// Says the new version.
     fn update<'a>(&'a self, database: &'a str, change: Change<'a>) -> Reply<'a, u64>;
     /// Says the new version.

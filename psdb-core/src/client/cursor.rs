@@ -4,9 +4,13 @@
 //! of their heads. All shards are asked at once for their first page; a further page is asked for
 //! when the one before is used up, so a slow reader holds back the shards and nothing piles up.
 //!
+//! [`Merge`] does that for whatever the rows are; [`Cursor`] hands out documents, and
+//! [`SelectedCursor`] the values that a query selects.
+//!
 //! Invariants:
 //! 1. Results come in the query's order, ties by `_id`; without an order, by `_id`.
 //! 2. An error of any shard ends the cursor: results are never silently partial.
+//! 3. A cursor that is dropped before its end stops its query on the shards.
 //!
 //! Left out: resuming after an error.
 
@@ -16,34 +20,41 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::document::FromDocument;
+use super::handle::Handle;
 use super::router::{Router, mismatched};
 use crate::codec::{EncodedDocument, ValueRef};
-use crate::transport::message::{Page, ShardRequest, ShardResponse, SkippedDocuments};
-use crate::types::{Result, ShardId, Value};
+use crate::transport::message::{Page, Row, ShardRequest, ShardResponse, SkippedDocuments};
+use crate::types::{DocumentId, Result, ShardId, Value};
+
+/// One result.
+enum Item {
+    Document(EncodedDocument),
+    Selected(DocumentId, Value),
+}
 
 /// What is left of one shard's results.
 struct Part {
     shard: ShardId,
-    page: VecDeque<(Option<Value>, EncodedDocument)>,
+    page: VecDeque<(Option<Value>, Item)>,
     cursor: Option<u64>,
     skipped: SkippedDocuments,
 }
 
-/// The results of a query; read them with [`Cursor::next`] or [`Cursor::try_collect`].
-pub struct Cursor<T> {
+/// The merged results of all shards.
+struct Merge {
     router: Arc<Router>,
     timeout: Duration,
+    /// `None` when the query is over.
+    handle: Option<Handle>,
     descending: bool,
     skip: u64,
     left: u64,
     parts: Vec<Part>,
-    /// Whether an error has ended the results.
-    ended: bool,
-    _type: PhantomData<fn() -> T>,
 }
 
 /// What a cursor begins with.
 pub(super) struct Start {
+    pub(super) handle: Handle,
     pub(super) descending: bool,
     pub(super) skip: u64,
     pub(super) limit: Option<u64>,
@@ -51,28 +62,22 @@ pub(super) struct Start {
     pub(super) pages: Vec<(ShardId, Page)>,
 }
 
+/// The results of a query; read them with [`Cursor::next`] or [`Cursor::try_collect`]. Dropping it
+/// stops the query.
+pub struct Cursor<T> {
+    merge: Merge,
+    _type: PhantomData<fn() -> T>,
+}
+
+/// What a query selects of the documents it finds, in its order: any JSON values. Dropping it stops
+/// the query.
+pub struct SelectedCursor {
+    merge: Merge,
+}
+
 impl<T: FromDocument> Cursor<T> {
     pub(super) fn new(router: Arc<Router>, start: Start) -> Result<Cursor<T>> {
-        let parts = start.pages.into_iter();
-        let parts = parts.map(|(shard, page)| {
-            let mut part = Part {
-                shard,
-                page: VecDeque::new(),
-                cursor: None,
-                skipped: SkippedDocuments::default(),
-            };
-            part.turn(page).map(|()| part)
-        });
-        Ok(Cursor {
-            router,
-            timeout: start.timeout,
-            descending: start.descending,
-            skip: start.skip,
-            left: start.limit.unwrap_or(u64::MAX),
-            parts: parts.collect::<Result<_>>()?,
-            ended: false,
-            _type: PhantomData,
-        })
+        Ok(Cursor { merge: Merge::new(router, start)?, _type: PhantomData })
     }
 
     /// The next document, `None` after the last.
@@ -81,14 +86,19 @@ impl<T: FromDocument> Cursor<T> {
     ///
     /// [`crate::Error::CursorExpired`] when it was left unread for too long or its shard changed
     /// its leader, [`crate::Error::Unavailable`] naming a shard that did not answer,
+    /// [`crate::Error::LambdaRaised`] if the query is strict,
     /// [`crate::Error::InvalidDocument`] when a document does not fit `T`.
     pub async fn next(&mut self) -> Option<Result<T>> {
-        if self.ended {
-            return None;
+        let document = match self.merge.next().await {
+            Ok(None) => return None,
+            Ok(Some(Item::Document(document))) => T::from_document(document),
+            Ok(Some(Item::Selected(..))) => Err(mismatched("a shard")),
+            Err(error) => Err(error),
+        };
+        if document.is_err() {
+            self.merge.end();
         }
-        let next = self.advance().await;
-        self.ended = !matches!(next, Ok(Some(_)));
-        next.and_then(|document| document.map(T::from_document).transpose()).transpose()
+        Some(document)
     }
 
     /// All documents that are left.
@@ -106,34 +116,116 @@ impl<T: FromDocument> Cursor<T> {
 
     /// Documents on which a lambda raised, as far as the results have been read.
     pub fn skipped(&self) -> SkippedDocuments {
+        self.merge.skipped()
+    }
+}
+
+impl SelectedCursor {
+    pub(super) fn new(router: Arc<Router>, start: Start) -> Result<SelectedCursor> {
+        Ok(SelectedCursor { merge: Merge::new(router, start)? })
+    }
+
+    /// The next value, `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cursor::next`].
+    pub async fn next(&mut self) -> Option<Result<Value>> {
+        let value = match self.merge.next().await {
+            Ok(None) => return None,
+            Ok(Some(Item::Selected(_, value))) => Ok(value),
+            Ok(Some(Item::Document(_))) => Err(mismatched("a shard")),
+            Err(error) => Err(error),
+        };
+        if value.is_err() {
+            self.merge.end();
+        }
+        Some(value)
+    }
+
+    /// All values that are left.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cursor::next`].
+    pub async fn try_collect<C: FromIterator<Value>>(mut self) -> Result<C> {
+        let mut values = Vec::new();
+        while let Some(value) = self.next().await {
+            values.push(value?);
+        }
+        Ok(values.into_iter().collect())
+    }
+
+    /// Documents on which a lambda raised, as far as the results have been read.
+    pub fn skipped(&self) -> SkippedDocuments {
+        self.merge.skipped()
+    }
+}
+
+impl Merge {
+    fn new(router: Arc<Router>, start: Start) -> Result<Merge> {
+        let mut parts = Vec::with_capacity(start.pages.len());
+        for (shard, page) in start.pages {
+            let (page_of, cursor) = (VecDeque::new(), None);
+            let skipped = SkippedDocuments::default();
+            let mut part = Part { shard, page: page_of, cursor, skipped };
+            part.turn(page, &start.handle)?;
+            parts.push(part);
+        }
+        Ok(Merge {
+            router,
+            timeout: start.timeout,
+            handle: Some(start.handle),
+            descending: start.descending,
+            skip: start.skip,
+            left: start.limit.unwrap_or(u64::MAX),
+            parts,
+        })
+    }
+
+    /// The next row; an error or the end ends it.
+    async fn next(&mut self) -> Result<Option<Item>> {
+        let next = self.advance().await;
+        if !matches!(next, Ok(Some(_))) {
+            self.end();
+        }
+        next
+    }
+
+    fn skipped(&self) -> SkippedDocuments {
         merge_skipped(self.parts.iter().map(|part| part.skipped.clone()))
     }
 
-    async fn advance(&mut self) -> Result<Option<EncodedDocument>> {
-        while self.left > 0 {
+    /// Ends the query wherever it is.
+    fn end(&mut self) {
+        self.handle = None;
+    }
+
+    async fn advance(&mut self) -> Result<Option<Item>> {
+        while self.left > 0 && self.handle.is_some() {
             self.refill().await?;
-            let Some(document) = self.take_smallest() else { return Ok(None) };
+            let Some(item) = self.take_smallest() else { return Ok(None) };
             if self.skip > 0 {
                 self.skip -= 1;
                 continue;
             }
             self.left -= 1;
-            return Ok(Some(document));
+            return Ok(Some(item));
         }
-        self.close();
         Ok(None)
     }
 
     /// Fetches the next page of every shard whose page is used up.
     async fn refill(&mut self) -> Result<()> {
+        let Some(handle) = &self.handle else { return Ok(()) };
         for part in &mut self.parts {
             while part.page.is_empty()
                 && let Some(cursor) = part.cursor
             {
-                let request = ShardRequest::NextPage { cursor };
+                let request = ShardRequest::NextPage { handle: handle.number(), cursor };
                 let deadline = self.router.deadline(self.timeout);
                 match self.router.ask_shard(part.shard, &request, deadline).await? {
-                    ShardResponse::Page(page) => part.turn(page)?,
+                    ShardResponse::Page(page) => part.turn(page, handle)?,
                     _ => return Err(mismatched(&format!("shard {}", part.shard))),
                 }
             }
@@ -141,7 +233,7 @@ impl<T: FromDocument> Cursor<T> {
         Ok(())
     }
 
-    fn take_smallest(&mut self) -> Option<EncodedDocument> {
+    fn take_smallest(&mut self) -> Option<Item> {
         let descending = self.descending;
         let with_results = self.parts.iter_mut().filter(|part| !part.page.is_empty());
         let smallest = with_results.min_by(|a, b| {
@@ -151,37 +243,37 @@ impl<T: FromDocument> Cursor<T> {
                 _ => std::cmp::Ordering::Equal,
             };
             let by_key = if descending { by_key.reverse() } else { by_key };
-            by_key.then_with(|| id_of(a).cmp(id_of(b)))
+            by_key.then_with(|| a.id().cmp(b.id()))
         });
-        smallest?.page.pop_front().map(|(_, document)| document)
-    }
-
-    /// Tells the shards that no further page will be asked for.
-    fn close(&mut self) {
-        for part in &mut self.parts {
-            let Some(cursor) = part.cursor.take() else { continue };
-            let (router, shard) = (self.router.clone(), part.shard);
-            let deadline = router.deadline(self.timeout);
-            let env = router.env().clone();
-            let closing = async move {
-                let request = ShardRequest::CloseCursor { cursor };
-                // If it does not arrive, the cursor expires by itself.
-                let _unheard = router.ask_shard(shard, &request, deadline).await;
-            };
-            env.spawn(closing).detach();
-        }
+        smallest?.page.pop_front().map(|(_, item)| item)
     }
 }
 
 impl Part {
-    fn turn(&mut self, page: Page) -> Result<()> {
-        let documents = page.documents.into_iter();
-        let documents =
-            documents.map(|(key, bytes)| Ok((key, EncodedDocument::from_bytes(bytes)?)));
-        self.page = documents.collect::<Result<_>>()?;
+    fn turn(&mut self, page: Page, handle: &Handle) -> Result<()> {
+        let item = |(key, row)| {
+            let item = match row {
+                Row::Document(bytes) => Item::Document(EncodedDocument::from_bytes(bytes)?),
+                Row::Selected(id, value) => Item::Selected(id, value),
+            };
+            Ok((key, item))
+        };
+        self.page = page.rows.into_iter().map(item).collect::<Result<_>>()?;
         self.cursor = page.cursor;
         self.skipped = page.skipped;
+        if self.cursor.is_none() {
+            handle.ended(self.shard);
+        }
         Ok(())
+    }
+}
+
+impl Item {
+    fn id(&self) -> &str {
+        match self {
+            Item::Document(document) => id_of(document),
+            Item::Selected(id, _) => id.as_str(),
+        }
     }
 }
 

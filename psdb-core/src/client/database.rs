@@ -12,13 +12,15 @@ use serde::Serialize;
 use super::cursor::merge_skipped;
 use super::document::{Document, FromDocument};
 use super::find::Find;
+use super::group::GroupBy;
+use super::handle::Handle;
 use super::map_cache::Route;
 use super::named::NamedRequest;
 use super::router::{Router, mismatched};
 use super::stale::StaleReads;
 use super::write::{Change, Inserted, Updated, WriteOne};
 use crate::codec::EncodedDocument;
-use crate::query::Program;
+use crate::query::{Aggregate, Program};
 use crate::transport::message::{
     ShardRequest, ShardResponse, ShardStats, SkippedDocuments, WriteOp, WriteReceipt,
 };
@@ -99,6 +101,10 @@ impl<T> Database<T> {
 
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    pub(super) fn named(&self) -> Option<NamedRequest> {
+        self.named
     }
 
     fn limits() -> Limits {
@@ -340,13 +346,52 @@ impl<T: FromDocument> Database<T> {
         self.count_matching(None).await
     }
 
+    /// Groups all documents by what a lambda gives for each, and computes something of each group;
+    /// describe the rest, then await for a cursor.
+    ///
+    /// Grouping is done on the shards, each of which reads its documents once. A document on which
+    /// a lambda raises is in no group and is counted as skipped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use psdb_core::query::Aggregate;
+    /// use psdb_core::Cluster;
+    /// use serde_json::json;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let cluster = Cluster::memory().await?;
+    /// let users = cluster.client().create_database("users").await?;
+    /// users.insert_many([json!({"role": "Dev", "age": 36}), json!({"role": "Dev", "age": 41})]).await?;
+    /// let ages = Aggregate::Average("lambda d: d['age']".into());
+    /// let mut groups = users.group("lambda d: d['role']", ages).await?;
+    /// let dev = groups.next().await.transpose()?.expect("one group");
+    /// assert_eq!((dev.key.to_json(), dev.value.to_json()), ("\"Dev\"".into(), "38.5".into()));
+    /// # Ok::<(), psdb_core::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn group(&self, key: impl Into<String>, aggregate: Aggregate) -> GroupBy {
+        GroupBy::new(self.typed(), key.into(), aggregate)
+    }
+
+    /// The different values a lambda gives: each group's key is one, its value says of how many
+    /// documents.
+    pub fn distinct(&self, lambda: impl Into<String>) -> GroupBy {
+        self.group(lambda, Aggregate::Count)
+    }
+
     async fn count_matching(&self, filter: Option<String>) -> Result<Count> {
-        let asked = self
-            .ask_all(|database| ShardRequest::Count { database, filter: filter.clone() })
-            .await?;
+        let handle = Handle::new(self.router.clone(), self.timeout);
+        let asked = self.ask_all(Some(&handle), |database| ShardRequest::Count {
+            database,
+            handle: handle.number(),
+            filter: filter.clone(),
+        });
         let mut sum = 0;
         let mut parts = Vec::new();
-        for (shard, response) in asked {
+        for (shard, response) in asked.await? {
+            handle.ended(shard);
             let ShardResponse::Count { count, skipped } = response else {
                 return Err(mismatched(&format!("shard {shard}")));
             };
@@ -363,7 +408,9 @@ impl<T: FromDocument> Database<T> {
     /// [`Error::DatabaseNotFound`], [`Error::Unavailable`].
     pub async fn stats(&self) -> Result<ShardStats> {
         let mut sum = ShardStats::default();
-        for (shard, response) in self.ask_all(|database| ShardRequest::Stats { database }).await? {
+        for (shard, response) in
+            self.ask_all(None, |database| ShardRequest::Stats { database }).await?
+        {
             let ShardResponse::Stats(stats) = response else {
                 return Err(mismatched(&format!("shard {shard}")));
             };
@@ -425,8 +472,11 @@ impl<T: FromDocument> Database<T> {
     }
 
     /// Asks every shard of the database at once; the first failure, by shard, fails all.
+    ///
+    /// `handle`, if it is a query, notes the shards that work for it.
     pub(super) async fn ask_all(
         &self,
+        handle: Option<&Handle>,
         request: impl Fn(DatabaseId) -> ShardRequest,
     ) -> Result<Vec<(ShardId, ShardResponse)>> {
         validate_database_name(&self.name)?;
@@ -436,6 +486,9 @@ impl<T: FromDocument> Database<T> {
             async move {
                 let ask = |shard: &ShardId| {
                     let (router, request, shard) = (self.router.clone(), request.clone(), *shard);
+                    if let Some(handle) = handle {
+                        handle.begun(shard);
+                    }
                     let task = async move { router.ask_shard(shard, &request, deadline).await };
                     (shard, self.router.env().spawn(task))
                 };

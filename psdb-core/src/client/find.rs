@@ -5,9 +5,10 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
-use super::cursor::{Cursor, Start};
+use super::cursor::{Cursor, SelectedCursor, Start};
 use super::database::Database;
-use super::document::FromDocument;
+use super::document::{Document, FromDocument};
+use super::handle::Handle;
 use super::router::mismatched;
 use crate::query::Program;
 use crate::transport::message::{Order, Query, ShardRequest, ShardResponse};
@@ -56,16 +57,39 @@ impl<T: FromDocument> Find<T> {
         self
     }
 
-    async fn run(mut self) -> Result<Cursor<T>> {
+    /// Makes a lambda that raises on a document an error, where it would skip the document.
+    ///
+    /// The error is [`crate::Error::LambdaRaised`]; it comes as soon as a shard meets such a
+    /// document, which may be one that a limit would have left out.
+    pub fn strict(mut self) -> Self {
+        self.query.strict = true;
+        self
+    }
+
+    /// Gives what the lambda makes of each document, any JSON value, in place of the documents.
+    ///
+    /// It is evaluated on the shards. The order is still that of the documents; one on which the
+    /// lambda raises is skipped.
+    pub fn select(mut self, lambda: impl Into<String>) -> Select {
+        self.query.select = Some(lambda.into());
+        let Find { database, query, skip, limit } = self;
+        Select(Find { database: database.typed(), query, skip, limit })
+    }
+
+    async fn start(mut self) -> Result<(Database<T>, Start)> {
         // Compiled here for the error only; the shards compile the text themselves.
         self.query.filter.as_deref().map(Program::compile).transpose()?;
         self.query.order.as_ref().map(|order| Program::compile(&order.key)).transpose()?;
+        self.query.select.as_deref().map(Program::compile).transpose()?;
         self.query.limit = self.limit.map(|limit| limit.saturating_add(self.skip));
         let descending = self.query.order.as_ref().is_some_and(|order| order.descending);
-        let query = self.query;
-        let asked = self
-            .database
-            .ask_all(|database| ShardRequest::Query { database, query: query.clone() });
+        let (query, timeout) = (self.query, self.database.timeout());
+        let handle = Handle::new(self.database.router().clone(), timeout);
+        let asked = self.database.ask_all(Some(&handle), |database| ShardRequest::Query {
+            database,
+            handle: handle.number(),
+            query: query.clone(),
+        });
         let mut pages = Vec::new();
         for (shard, response) in asked.await? {
             match response {
@@ -73,9 +97,34 @@ impl<T: FromDocument> Find<T> {
                 _ => return Err(mismatched(&format!("shard {shard}"))),
             }
         }
-        let (skip, limit, timeout) = (self.skip, self.limit, self.database.timeout());
-        let start = Start { descending, skip, limit, timeout, pages };
-        Cursor::new(self.database.router().clone(), start)
+        let (skip, limit) = (self.skip, self.limit);
+        let start = Start { handle, descending, skip, limit, timeout, pages };
+        Ok((self.database, start))
+    }
+
+    async fn run(self) -> Result<Cursor<T>> {
+        let (database, start) = self.start().await?;
+        Cursor::new(database.router().clone(), start)
+    }
+}
+
+/// A query for values of documents being described; await it for its [`SelectedCursor`].
+#[must_use = "a query runs when this is awaited"]
+pub struct Select(Find<Document>);
+
+impl Select {
+    async fn run(self) -> Result<SelectedCursor> {
+        let (database, start) = self.0.start().await?;
+        SelectedCursor::new(database.router().clone(), start)
+    }
+}
+
+impl IntoFuture for Select {
+    type Output = Result<SelectedCursor>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! Client ── Database<T> ── write one    router ─► the shard of the document's id
-//!                       └─ find, count  router ─► every shard of the database ─► Cursor merges
+//!                       ├─ find, count  router ─► every shard of the database ─► Cursor merges
+//!                       ├─ group        router ─► every shard of the database ─► GroupCursor joins
+//!                       └─ write many   router ─► every shard selects, then is written to
 //!        ── Lock ── acquire, renew, release        ─► the masters
 //! ```
 //! A client finds leaders, follows hints, retries within its time limit under one request id, and
@@ -13,10 +15,13 @@
 //! Left out: networks. A client is given a [`Transport`].
 
 mod admin;
+mod change_many;
 mod cursor;
 mod database;
 mod document;
 mod find;
+mod group;
+mod handle;
 mod lock;
 mod map_cache;
 mod named;
@@ -34,10 +39,12 @@ use crate::types::Address;
 use router::Router;
 
 pub use admin::{CreateDatabase, DatabaseSummary};
-pub use cursor::Cursor;
+pub use change_many::{DeletedMany, UpdatedMany};
+pub use cursor::{Cursor, SelectedCursor};
 pub use database::{Count, Database};
 pub use document::{Document, FromDocument};
-pub use find::Find;
+pub use find::{Find, Select};
+pub use group::{Group, GroupBy, GroupCursor};
 pub use lock::{Lock, LockGuard};
 pub use named::NamedRequest;
 pub use stale::{Stale, StaleReads};

@@ -274,7 +274,11 @@ impl Router {
         let group = GroupId::of_shard(shard);
         let target = Target { what: &what, service: Service::Shard, group };
         let attempt = match request {
-            ShardRequest::Query { .. } | ShardRequest::Count { .. } => QUERY_ATTEMPT,
+            ShardRequest::Query { .. }
+            | ShardRequest::Group { .. }
+            | ShardRequest::Select { .. }
+            | ShardRequest::Count { .. }
+            | ShardRequest::NextPage { .. } => QUERY_ATTEMPT,
             _ => ATTEMPT,
         };
         let body = frame::encode(request);

@@ -72,7 +72,9 @@ impl<T: FromDocument> StaleReads<T> {
             let (mut count, mut age, mut skipped) = (0, Duration::ZERO, Vec::new());
             for shard in &route.info.shards {
                 let filter = filter.map(str::to_owned);
-                let request = ShardRequest::Count { database: route.info.id, filter };
+                // Nothing stops it before its time is over: whoever answers is not known.
+                let (database_id, handle) = (route.info.id, database.router().env().random_u64());
+                let request = ShardRequest::Count { database: database_id, handle, filter };
                 let asked = database.router().ask_any(*shard, request, self.max_age, deadline);
                 let (ShardResponse::Count { count: part, skipped: raised }, old) = asked.await?
                 else {

@@ -230,6 +230,18 @@ impl Cluster {
         (seen, moving)
     }
 
+    /// How many queries run on a worker, and how many cursors wait there for their clients.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NodeNotFound`].
+    pub async fn queries(&self, node: &str) -> Result<(usize, usize)> {
+        let nodes = self.0.nodes.lock().await;
+        let handler = find(&nodes, node)?.handler();
+        let worker = handler.and_then(|handler| handler.worker.as_ref());
+        Ok(worker.map(Worker::queries).unwrap_or_default())
+    }
+
     /// Why the masters refuse a running worker for good, if they do.
     ///
     /// # Errors

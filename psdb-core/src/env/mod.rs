@@ -197,6 +197,16 @@ impl Env {
         task::spawn(future)
     }
 
+    /// As [`Env::spawn`], where there may be no runtime (any more), as when something is dropped;
+    /// `None` then, and nothing runs.
+    pub fn try_spawn<F>(&self, future: F) -> Option<Task<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        task::has_runtime().then(|| task::spawn(future))
+    }
+
     /// Records a line with the virtual time when tracing is on; otherwise `line` is not called.
     pub fn trace(&self, line: impl FnOnce() -> String) {
         self.shared.trace.record(line);

@@ -33,6 +33,11 @@ where
     Task { handle: tokio::spawn(future), aborts_on_drop: true }
 }
 
+/// Whether a task can be started here.
+pub(super) fn has_runtime() -> bool {
+    tokio::runtime::Handle::try_current().is_ok()
+}
+
 /// Runs `work` on tokio's blocking threads and waits for it.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {

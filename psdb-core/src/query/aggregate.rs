@@ -15,6 +15,7 @@
 //!
 //! Left out: groups larger than memory.
 
+mod pages;
 mod sum;
 
 use std::cmp::Ordering;
@@ -72,6 +73,7 @@ pub struct Grouping {
     key: Program,
     aggregate: Aggregate,
     value: Option<Program>,
+    strict: bool,
 }
 
 impl Grouping {
@@ -82,7 +84,14 @@ impl Grouping {
     /// [`Error::InvalidQuery`] for a lambda outside of the language.
     pub fn compile(key: &str, aggregate: Aggregate) -> Result<Grouping> {
         let value = aggregate.lambda().map(Program::compile).transpose()?;
-        Ok(Grouping { key: Program::compile(key)?, aggregate, value })
+        Ok(Grouping { key: Program::compile(key)?, aggregate, value, strict: false })
+    }
+
+    /// The same groups; if `strict`, a lambda that raises ends the query.
+    #[must_use]
+    pub fn strict(mut self, strict: bool) -> Grouping {
+        self.strict = strict;
+        self
     }
 }
 
@@ -140,14 +149,14 @@ impl PartialEq for Key {
 impl Eq for Key {}
 
 /// Groups of some documents; mergeable.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Groups {
     groups: BTreeMap<Key, Group>,
     bytes: u64,
 }
 
 /// About how many bytes a value takes.
-fn size(value: &Value) -> u64 {
+pub(super) fn size(value: &Value) -> u64 {
     let inner: u64 = match value {
         Value::String(text) => text.len() as u64,
         Value::Array(values) => values.iter().map(size).sum(),
@@ -170,14 +179,7 @@ impl Groups {
             }
             Entry::Occupied(mut entry) => entry.get_mut().join(group, aggregate),
         }
-        if self.bytes > GROUP_BYTES {
-            let limit = format!(
-                "{} groups take more than {GROUP_BYTES} bytes; narrow the query",
-                self.groups.len()
-            );
-            return Err(Error::QueryLimit { limit });
-        }
-        Ok(())
+        if self.bytes > GROUP_BYTES { Err(too_large(self.groups.len())) } else { Ok(()) }
     }
 
     /// Joins the groups of other documents with these.
@@ -201,20 +203,14 @@ impl Groups {
 
     /// Each group's key and what was computed of it, in the order of sorting.
     pub fn finish(self, aggregate: &Aggregate) -> Vec<(Value, Value)> {
-        let finished = self.groups.into_values().map(|group| {
-            let value = match (group.partial, aggregate) {
-                (Partial::Count, _) => Value::Int(i128::from(group.count)),
-                (Partial::Sum(sum), Aggregate::Average(_)) => sum.average(group.count),
-                (Partial::Sum(sum), _) => sum.total(),
-                (Partial::Extreme(value), _) => value,
-                (Partial::Values(values), _) => {
-                    Value::Array(values.into_iter().map(|(_, value)| value).collect())
-                }
-            };
-            (group.key, value)
-        });
-        finished.collect()
+        self.groups.into_values().map(|group| group.finish(aggregate)).collect()
     }
+}
+
+/// The error of so many groups that are too large together.
+fn too_large(groups: usize) -> Error {
+    let limit = format!("{groups} groups take more than {GROUP_BYTES} bytes; narrow the query");
+    Error::QueryLimit { limit }
 }
 
 /// Groups travel as a list; what was counted is counted anew.
@@ -227,14 +223,31 @@ impl Serialize for Groups {
 impl<'de> Deserialize<'de> for Groups {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let list = Vec::<Group>::deserialize(deserializer)?;
-        let bytes = |group: &Group| GROUP_OVERHEAD + 2 * size(&group.key) + group.partial.size();
-        let bytes = list.iter().map(bytes).sum();
+        let bytes = list.iter().map(Group::size).sum();
         let groups = list.into_iter().map(|group| (Key(group.key.clone()), group)).collect();
         Ok(Groups { groups, bytes })
     }
 }
 
 impl Group {
+    fn size(&self) -> u64 {
+        GROUP_OVERHEAD + 2 * size(&self.key) + self.partial.size()
+    }
+
+    /// The group's key and what was computed of it.
+    fn finish(self, aggregate: &Aggregate) -> (Value, Value) {
+        let value = match (self.partial, aggregate) {
+            (Partial::Count, _) => Value::Int(i128::from(self.count)),
+            (Partial::Sum(sum), Aggregate::Average(_)) => sum.average(self.count),
+            (Partial::Sum(sum), _) => sum.total(),
+            (Partial::Extreme(value), _) => value,
+            (Partial::Values(values), _) => {
+                Value::Array(values.into_iter().map(|(_, value)| value).collect())
+            }
+        };
+        (self.key, value)
+    }
+
     fn join(&mut self, other: Group, aggregate: &Aggregate) {
         self.count += other.count;
         if other.first < self.first {
@@ -302,7 +315,7 @@ pub fn group<S: Source>(
     grouping: &Grouping,
     meter: &Meter,
 ) -> Result<(Groups, Skipped)> {
-    let (mut groups, mut skipped) = (Groups::default(), Skipped::default());
+    let (mut groups, mut skipped) = (Groups::default(), Skipped::new(grouping.strict));
     for document in candidates(source, filter).0 {
         if !skipped.matches(filter, document, meter)? {
             continue;

@@ -6,6 +6,8 @@
 //! order              every match with its key; sorted, or the smallest K kept in a heap
 //! ```
 //! The whole predicate is evaluated on whatever the plan yields, so a plan can only ever save work.
+//! What a query selects is evaluated when a document matches, before the results are cut, so that a
+//! document on which it raises takes nobody's place.
 //! A document on which a lambda raises does not match; it is counted, and the first one in `_id`
 //! order is named. With an index, only documents the index yields are looked at, so only those can
 //! be counted.
@@ -13,6 +15,8 @@
 //! Invariants:
 //! 1. A page ends at its bounds, but always brings at least one result if there is one.
 //! 2. Ties of an order are broken by `_id`, so results do not depend on the plan.
+//! 3. What a query keeps of its results, documents not counted since they are shared with the
+//!    source, takes at most [`RESULT_BYTES`]; beyond, the query is refused.
 //!
 //! Left out: merging the results of several shards (`client`).
 
@@ -22,12 +26,18 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::aggregate::size;
 use super::plan::Plan;
 use super::planner::plan;
 use super::source::{Documents, Source};
 use super::{EvalError, Meter, Program};
 use crate::codec::{EncodedDocument, ValueRef};
 use crate::types::{DocumentId, Error, Result, Value};
+
+/// The most bytes that keys and selected values of waiting results may take, about.
+const RESULT_BYTES: u64 = 64 << 20;
+/// What a waiting result takes besides its values, about.
+const RESULT_OVERHEAD: u64 = 96;
 
 /// Documents on which a lambda raised, and which therefore do not match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,13 +46,26 @@ pub struct Skipped {
     pub count: u64,
     /// The first of them in `_id` order, and what was raised, such as `KeyError: 'age'`.
     pub first: Option<(DocumentId, String)>,
+    /// Whether such a document is an error instead.
+    pub(super) strict: bool,
+}
+
+/// One result of a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The key it is sorted by, if the query has an order.
+    pub key: Option<Value>,
+    /// The document.
+    pub document: EncodedDocument,
+    /// What the query selects of it, if it selects.
+    pub selected: Option<Value>,
 }
 
 /// One page of results.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Results {
-    /// The documents, each with its sort key if the query has an order.
-    pub documents: Vec<(Option<Value>, EncodedDocument)>,
+    /// The results, in the query's order.
+    pub found: Vec<Found>,
     /// Whether this was the last page.
     pub finished: bool,
     /// Documents skipped so far.
@@ -63,6 +86,7 @@ pub struct Execution<S: Source> {
     source: S,
     filter: Option<Program>,
     order: Option<(Program, bool)>,
+    select: Option<Program>,
     left: u64,
     skipped: Skipped,
     meter: Meter,
@@ -75,18 +99,39 @@ enum State {
     /// A scan that goes on after this id.
     Scan(Option<DocumentId>),
     /// Everything was read; these results are left.
-    Ready(VecDeque<(Option<Value>, EncodedDocument)>),
+    Ready(VecDeque<Found>),
 }
 
 /// The id of a stored document; every source yields documents that have one.
-pub(super) fn id_of(document: &EncodedDocument) -> &str {
+pub(crate) fn id_of(document: &EncodedDocument) -> &str {
     match document.get("_id") {
         Some(ValueRef::Str(id)) => id,
         _ => "",
     }
 }
 
+impl Found {
+    /// About how many bytes it takes, its document not counted.
+    fn values_size(&self) -> u64 {
+        let values = self.key.iter().chain(&self.selected);
+        RESULT_OVERHEAD + values.map(size).sum::<u64>()
+    }
+
+    /// About how many bytes it has as a part of a page.
+    fn page_size(&self) -> usize {
+        match &self.selected {
+            Some(value) => usize::try_from(size(value)).unwrap_or(usize::MAX),
+            None => self.document.bytes().len(),
+        }
+    }
+}
+
 impl Skipped {
+    /// None yet; with `strict` there will be none, since the first is an error.
+    pub(super) fn new(strict: bool) -> Skipped {
+        Skipped { strict, ..Skipped::default() }
+    }
+
     fn note(&mut self, document: &EncodedDocument, raised: &super::PyError) {
         self.count += 1;
         let id = id_of(document);
@@ -103,6 +148,10 @@ impl Skipped {
     ) -> Result<Option<T>> {
         match evaluated {
             Ok(value) => Ok(Some(value)),
+            Err(EvalError::Raised(raised)) if self.strict => {
+                let id = DocumentId::from(id_of(document));
+                Err(Error::LambdaRaised { id, raised: raised.to_string() })
+            }
             Err(EvalError::Raised(raised)) => {
                 self.note(document, &raised);
                 Ok(None)
@@ -154,14 +203,26 @@ fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
 ///
 /// [`Error::QueryLimit`] when evaluating passes a limit.
 pub fn count<S: Source>(source: &S, filter: Option<&Program>) -> Result<Counted> {
+    count_within(source, filter, &Meter::default())
+}
+
+/// As [`count`], charging the budgets of `meter`.
+///
+/// # Errors
+///
+/// As [`count`], and a limit when the query is cancelled.
+pub fn count_within<S: Source>(
+    source: &S,
+    filter: Option<&Program>,
+    meter: &Meter,
+) -> Result<Counted> {
     let mut skipped = Skipped::default();
     if filter.is_none() {
         return Ok(Counted { count: source.count(), skipped });
     }
     let mut count = 0;
-    let meter = Meter::default();
     for document in candidates(source, filter).0 {
-        count += u64::from(skipped.matches(filter, document, &meter)?);
+        count += u64::from(skipped.matches(filter, document, meter)?);
     }
     Ok(Counted { count, skipped })
 }
@@ -176,8 +237,22 @@ impl<S: Source> Execution<S> {
         limit: Option<u64>,
     ) -> Self {
         let (left, skipped) = (limit.unwrap_or(u64::MAX), Skipped::default());
-        let meter = Meter::default();
-        Execution { source, filter, order, left, skipped, meter, state: State::Fresh }
+        let (meter, state) = (Meter::default(), State::Fresh);
+        Execution { source, filter, order, select: None, left, skipped, meter, state }
+    }
+
+    /// The same query, which gives what `select` makes of each document.
+    #[must_use]
+    pub fn selecting(mut self, select: Option<Program>) -> Self {
+        self.select = select;
+        self
+    }
+
+    /// The same query; if `strict`, a lambda that raises ends it.
+    #[must_use]
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.skipped.strict = strict;
+        self
     }
 
     /// The same query, which ends soon after `cancelled` becomes true.
@@ -191,22 +266,23 @@ impl<S: Source> Execution<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::QueryLimit`] when evaluating passes a limit; the query cannot go on then.
+    /// [`Error::QueryLimit`] when evaluating passes a limit, [`Error::LambdaRaised`] if it is
+    /// strict; the query cannot go on then.
     pub fn next_page(&mut self, max_documents: usize, max_bytes: usize) -> Result<Results> {
         if matches!(self.state, State::Fresh) {
             self.state = self.begin()?;
         }
-        let (documents, finished) = match std::mem::replace(&mut self.state, State::Fresh) {
+        let (found, finished) = match std::mem::replace(&mut self.state, State::Fresh) {
             State::Ready(mut ready) => {
-                let documents = cut(&mut ready, max_documents, max_bytes);
+                let found = cut(&mut ready, max_documents, max_bytes);
                 let finished = ready.is_empty();
                 self.state = State::Ready(ready);
-                (documents, finished)
+                (found, finished)
             }
             State::Scan(after) => self.scan(after.as_ref(), max_documents, max_bytes)?,
             State::Fresh => unreachable!("a query begins before its first page"),
         };
-        Ok(Results { documents, finished, skipped: self.skipped.clone() })
+        Ok(Results { found, finished, skipped: self.skipped.clone() })
     }
 
     fn begin(&mut self) -> Result<State> {
@@ -218,85 +294,104 @@ impl<S: Source> Execution<S> {
         let descending = self.order.as_ref().is_some_and(|(_, descending)| *descending);
         let mut best = Best::new(self.left);
         for document in candidates {
-            if !self.skipped.matches(filter, document, &self.meter)? {
-                continue;
+            let parts =
+                Lambdas { filter, order: self.order.as_ref(), select: self.select.as_ref() };
+            if let Some(found) = parts.evaluate(document, &mut self.skipped, &self.meter)? {
+                best.add(Ranked { found, descending })?;
             }
-            let key = match &self.order {
-                None => None,
-                Some((key, _)) => {
-                    let Some(key) =
-                        self.skipped.value(document, key.evaluate_within(document, &self.meter))?
-                    else {
-                        continue;
-                    };
-                    Some(key)
-                }
-            };
-            best.add(Ranked { key, descending, document: document.clone() });
         }
         Ok(State::Ready(best.in_order()))
     }
 
     /// Goes on with a scan in `_id` order.
-    #[allow(clippy::type_complexity)]
     fn scan(
         &mut self,
         after: Option<&DocumentId>,
         max_documents: usize,
         max_bytes: usize,
-    ) -> Result<(Vec<(Option<Value>, EncodedDocument)>, bool)> {
-        let mut documents = Vec::new();
+    ) -> Result<(Vec<Found>, bool)> {
+        let mut results = Vec::new();
         let mut bytes = 0;
         let mut last = after.cloned();
         for document in self.source.documents(after) {
-            let full = documents.len() >= max_documents || bytes >= max_bytes;
+            let full = results.len() >= max_documents || bytes >= max_bytes;
             if self.left == 0 || full {
                 let finished = self.left == 0;
                 self.state = State::Scan(last);
-                return Ok((documents, finished));
+                return Ok((results, finished));
             }
             last = Some(DocumentId::from(id_of(document)));
-            if self.skipped.matches(self.filter.as_ref(), document, &self.meter)? {
+            let (filter, select) = (self.filter.as_ref(), self.select.as_ref());
+            let parts = Lambdas { filter, order: None, select };
+            if let Some(found) = parts.evaluate(document, &mut self.skipped, &self.meter)? {
                 self.left -= 1;
-                bytes += document.bytes().len();
-                documents.push((None, document.clone()));
+                bytes += found.page_size();
+                results.push(found);
             }
         }
         self.state = State::Ready(VecDeque::new());
-        Ok((documents, true))
+        Ok((results, true))
     }
 }
 
-fn cut(
-    ready: &mut VecDeque<(Option<Value>, EncodedDocument)>,
-    max_documents: usize,
-    max_bytes: usize,
-) -> Vec<(Option<Value>, EncodedDocument)> {
-    let mut documents = Vec::new();
-    let mut bytes = 0;
-    while documents.len() < max_documents && bytes < max_bytes {
-        let Some(next) = ready.pop_front() else { break };
-        bytes += next.1.bytes().len();
-        documents.push(next);
+/// The lambdas of a query.
+struct Lambdas<'a> {
+    filter: Option<&'a Program>,
+    order: Option<&'a (Program, bool)>,
+    select: Option<&'a Program>,
+}
+
+impl Lambdas<'_> {
+    /// What the query finds in `document`; `None` if it does not match or is skipped.
+    fn evaluate(
+        &self,
+        document: &EncodedDocument,
+        skipped: &mut Skipped,
+        meter: &Meter,
+    ) -> Result<Option<Found>> {
+        if !skipped.matches(self.filter, document, meter)? {
+            return Ok(None);
+        }
+        let mut value =
+            |program: &Program| skipped.value(document, program.evaluate_within(document, meter));
+        let (mut key, mut selected) = (None, None);
+        if let Some((program, _)) = self.order {
+            let Some(found) = value(program)? else { return Ok(None) };
+            key = Some(found);
+        }
+        if let Some(program) = self.select {
+            let Some(found) = value(program)? else { return Ok(None) };
+            selected = Some(found);
+        }
+        Ok(Some(Found { key, document: document.clone(), selected }))
     }
-    documents
+}
+
+fn cut(ready: &mut VecDeque<Found>, max_documents: usize, max_bytes: usize) -> Vec<Found> {
+    let mut page = Vec::new();
+    let mut bytes = 0;
+    while page.len() < max_documents && bytes < max_bytes {
+        let Some(next) = ready.pop_front() else { break };
+        bytes += next.page_size();
+        page.push(next);
+    }
+    page
 }
 
 /// A match with its place in the order.
 struct Ranked {
-    key: Option<Value>,
+    found: Found,
     descending: bool,
-    document: EncodedDocument,
 }
 
 impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> Ordering {
-        let by_key = match (&self.key, &other.key) {
+        let by_key = match (&self.found.key, &other.found.key) {
             (Some(a), Some(b)) => a.total_cmp(b),
             _ => Ordering::Equal,
         };
         let by_key = if self.descending { by_key.reverse() } else { by_key };
-        by_key.then_with(|| id_of(&self.document).cmp(id_of(&other.document)))
+        by_key.then_with(|| id_of(&self.found.document).cmp(id_of(&other.found.document)))
     }
 }
 
@@ -317,24 +412,36 @@ impl Eq for Ranked {}
 /// The first K of all that is added; the worst of them is on top of the heap.
 struct Best {
     limit: u64,
+    bytes: u64,
     heap: BinaryHeap<Ranked>,
 }
 
 impl Best {
     fn new(limit: u64) -> Best {
-        Best { limit, heap: BinaryHeap::new() }
+        Best { limit, bytes: 0, heap: BinaryHeap::new() }
     }
 
-    fn add(&mut self, ranked: Ranked) {
+    fn add(&mut self, ranked: Ranked) -> Result<()> {
+        self.bytes += ranked.found.values_size();
         self.heap.push(ranked);
-        if self.heap.len() as u64 > self.limit {
-            self.heap.pop();
+        if self.heap.len() as u64 > self.limit
+            && let Some(worst) = self.heap.pop()
+        {
+            self.bytes -= worst.found.values_size();
         }
+        if self.bytes > RESULT_BYTES {
+            let limit = format!(
+                "{} results to be sorted take more than {RESULT_BYTES} bytes; narrow the query or \
+                 limit it",
+                self.heap.len()
+            );
+            return Err(Error::QueryLimit { limit });
+        }
+        Ok(())
     }
 
-    fn in_order(self) -> VecDeque<(Option<Value>, EncodedDocument)> {
-        let sorted = self.heap.into_sorted_vec().into_iter();
-        sorted.map(|ranked| (ranked.key, ranked.document)).collect()
+    fn in_order(self) -> VecDeque<Found> {
+        self.heap.into_sorted_vec().into_iter().map(|ranked| ranked.found).collect()
     }
 }
 

@@ -57,6 +57,10 @@ impl Source for Memory {
         Some(Box::new(entries.range((low, high)).map(|(_, id)| &self.documents[id])))
     }
 
+    fn document(&self, id: &DocumentId) -> Option<&EncodedDocument> {
+        self.documents.get(id)
+    }
+
     fn indexes(&self) -> Vec<(IndexName, Vec<String>)> {
         let index = self.index.iter();
         index.map(|(field, _)| (IndexName::from(field.as_str()), vec![field.clone()])).collect()
@@ -79,7 +83,7 @@ fn ids(source: &Memory, filter: &str, order: Option<(&str, bool)>, page: usize) 
     loop {
         let results = execution.next_page(page, usize::MAX).expect("no limit is passed");
         let id = |document: &EncodedDocument| document.get("_id").map(|id| format!("{id:?}"));
-        ids.extend(results.documents.iter().filter_map(|(_, document)| id(document)));
+        ids.extend(results.found.iter().filter_map(|found| id(&found.document)));
         if results.finished {
             return ids;
         }

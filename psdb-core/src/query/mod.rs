@@ -45,14 +45,17 @@ mod python_tests;
 mod raised;
 #[cfg(test)]
 mod script_tests;
+mod selection;
 mod source;
 mod token;
 
 pub use crate::types::PyError;
 pub use aggregate::{Aggregate, Grouping, Groups, Sum, group};
-pub use executor::{Counted, Execution, Results, Skipped, count};
+pub(crate) use executor::id_of;
+pub use executor::{Counted, Execution, Found, Results, Skipped, count, count_within};
 pub use explain::{Asked, explain};
 pub use meter::Meter;
 pub use program::Program;
 pub use raised::EvalError;
+pub use selection::{Among, Selection, select};
 pub use source::{Documents, Source};

@@ -29,6 +29,9 @@ pub trait Source: Send + 'static {
         high: Bound<&[u8]>,
     ) -> Option<Documents<'a>>;
 
+    /// The document under `id`, if there is one.
+    fn document(&self, id: &DocumentId) -> Option<&EncodedDocument>;
+
     /// The indexes, each with its fields.
     fn indexes(&self) -> Vec<(IndexName, Vec<String>)>;
 

@@ -85,6 +85,10 @@ impl Source for DatabaseView {
         Some(found)
     }
 
+    fn document(&self, id: &DocumentId) -> Option<&EncodedDocument> {
+        self.get(id)
+    }
+
     fn indexes(&self) -> Vec<(IndexName, Vec<String>)> {
         self.definitions().map(|index| (index.name.clone(), index.fields.clone())).collect()
     }

@@ -132,6 +132,23 @@ pub enum Error {
         /// Which limit, with its size.
         limit: String,
     },
+    /// A strict query met a document on which its lambda raises. Mend the lambda or the document.
+    #[error("the lambda raised {raised} on document '{id}'")]
+    LambdaRaised {
+        /// The document.
+        id: DocumentId,
+        /// What was raised, such as `KeyError: 'age'`.
+        raised: String,
+    },
+    /// Some documents were changed before the rest failed. See the cause; doing it again changes
+    /// those that match by then.
+    #[error("{changed} documents were changed, then: {cause}")]
+    PartlyDone {
+        /// How many were certainly changed.
+        changed: u64,
+        /// Why the rest was not, or not certainly.
+        cause: Box<Error>,
+    },
     /// There is no such database. Create it, or check its name.
     #[error("database '{name}' does not exist")]
     DatabaseNotFound {
@@ -337,7 +354,9 @@ impl Error {
             | Error::IndexNotFound { .. }
             | Error::NodeNotFound { .. } => Code::NotFound,
             Error::DatabaseExists { .. } | Error::DocumentExists { .. } => Code::AlreadyExists,
-            Error::VersionConflict { .. }
+            Error::PartlyDone { cause, .. } => cause.code(),
+            Error::LambdaRaised { .. }
+            | Error::VersionConflict { .. }
             | Error::LockHeld { .. }
             | Error::LockNotHeld { .. }
             | Error::NotReady { .. }
@@ -358,7 +377,8 @@ impl Error {
             Error::Unavailable { outcome, .. }
             | Error::DeadlineExceeded { outcome, .. }
             | Error::Internal { outcome, .. } => *outcome,
-            Error::SessionEvicted { .. }
+            Error::PartlyDone { .. }
+            | Error::SessionEvicted { .. }
             | Error::Storage { .. }
             | Error::Corrupt { .. }
             | Error::ShuttingDown { .. } => Outcome::Unknown,
@@ -368,6 +388,7 @@ impl Error {
             | Error::InvalidRequest { .. }
             | Error::InvalidQuery { .. }
             | Error::QueryLimit { .. }
+            | Error::LambdaRaised { .. }
             | Error::Overloaded { .. }
             | Error::DatabaseNotFound { .. }
             | Error::DatabaseGone { .. }
@@ -399,6 +420,8 @@ impl Error {
             | Error::InvalidRequest { .. }
             | Error::InvalidQuery { .. }
             | Error::QueryLimit { .. }
+            | Error::LambdaRaised { .. }
+            | Error::PartlyDone { .. }
             | Error::DatabaseNotFound { .. }
             | Error::DatabaseGone { .. }
             | Error::DocumentNotFound { .. }

@@ -19,6 +19,7 @@
 
 mod cursors;
 mod heartbeat;
+mod queries;
 mod replicas;
 mod service;
 mod stale;
@@ -150,6 +151,11 @@ impl Worker {
     /// The shards this worker holds replicas of.
     pub fn shards(&self) -> Vec<ShardId> {
         self.core.replicas.all().into_keys().collect()
+    }
+
+    /// How many queries run here, and how many cursors wait for their clients to ask on.
+    pub fn queries(&self) -> (usize, usize) {
+        self.core.cursors.counts()
     }
 
     /// Why the masters refuse this worker for good, if they do.

@@ -2,9 +2,8 @@
 //!
 //! Writes are checked before they are proposed, so that a refusal is certain; what state they meet
 //! is decided by `apply`. Reads wait for the read barrier, then look at a snapshot of the state.
-//! Queries run off the async threads.
 //!
-//! Left out: what a write does (`shard`), how a query is answered (`query`).
+//! Left out: what a write does (`shard`), queries (`queries`).
 
 use std::time::Duration;
 
@@ -12,12 +11,10 @@ use bytes::Bytes;
 
 use super::Core;
 use crate::codec::{EncodedDocument, frame};
-use crate::query::{Counted, Execution, Program, Results, Skipped};
 use crate::raft::{Applied, Group, ProposeError, Reconfigured};
 use crate::shard::{Command, DatabaseView, Response, Shard};
 use crate::transport::message::{
-    MasterResponse, Page, Query, Reply, ShardRequest, ShardResponse, SkippedDocuments, WriteOp,
-    WriteReceipt,
+    MasterResponse, Reply, ShardRequest, ShardResponse, WriteOp, WriteReceipt,
 };
 use crate::transport::{Message, Service};
 use crate::types::{
@@ -26,14 +23,10 @@ use crate::types::{
 
 /// How long asking a replica to stand for election may take.
 const TAKE_OVER_TIMEOUT: Duration = Duration::from_millis(500);
-/// How many documents one page holds at most.
-const PAGE_DOCUMENTS: usize = 1_000;
-/// How many bytes of documents one page holds, unless a single document is larger.
-const PAGE_BYTES: usize = 1 << 20;
 /// How many operations one write request holds at most.
 const WRITE_OPERATIONS: usize = 10_000;
 
-type Answer<T> = std::result::Result<T, ProposeError>;
+pub(super) type Answer<T> = std::result::Result<T, ProposeError>;
 
 impl Core {
     /// The answer to a message that was meant for a master: a hint where one may be.
@@ -92,7 +85,7 @@ impl Core {
             | ShardRequest::Count { .. }
             | ShardRequest::Stats { .. }) => {
                 replica.read_barrier(timeout).await?;
-                self.read(replica, request).await
+                self.read(shard, replica, request, timeout).await
             }
             ShardRequest::ReadIndex => {
                 replica.read_barrier(timeout).await?;
@@ -100,19 +93,15 @@ impl Core {
             }
             ShardRequest::Stale { max_age, request } => {
                 let age = self.fresh_within(shard, replica, max_age, timeout).await?;
-                let response = Box::new(self.read(replica, *request).await?);
+                let response = Box::new(self.read(shard, replica, *request, timeout).await?);
                 Ok(ShardResponse::Stale { age, response })
             }
-            ShardRequest::Query { database, query } => {
-                let view = view(replica, database, timeout).await?;
-                self.page(shard, None, start(view, &query)?).await
-            }
-            ShardRequest::NextPage { cursor } => {
-                let execution = self.cursors.take(cursor, shard)?;
-                self.page(shard, Some(cursor), execution).await
-            }
-            ShardRequest::CloseCursor { cursor } => {
-                self.cursors.close(cursor);
+            ShardRequest::Query { .. }
+            | ShardRequest::Group { .. }
+            | ShardRequest::Select { .. }
+            | ShardRequest::NextPage { .. } => self.query(shard, replica, request, timeout).await,
+            ShardRequest::CloseCursor { handle } => {
+                self.cursors.close(handle);
                 Ok(ShardResponse::CursorClosed)
             }
             ShardRequest::Reconfigure { members } => {
@@ -128,7 +117,13 @@ impl Core {
     }
 
     /// Reads from the state as it is here now.
-    async fn read(&self, replica: &Group<Shard>, request: ShardRequest) -> Answer<ShardResponse> {
+    async fn read(
+        &self,
+        shard: ShardId,
+        replica: &Group<Shard>,
+        request: ShardRequest,
+        timeout: Duration,
+    ) -> Answer<ShardResponse> {
         let state = replica.state();
         match request {
             ShardRequest::Get { database, ids } => {
@@ -136,13 +131,9 @@ impl Core {
                 let documents = ids.iter().map(|id| view.get(id).map(|d| d.bytes().clone()));
                 Ok(ShardResponse::Documents(documents.collect()))
             }
-            ShardRequest::Count { database, filter } => {
-                let view = state.database(database)?;
-                let filter = filter.as_deref().map(Program::compile).transpose()?;
-                let counted: Result<Counted> =
-                    self.env.blocking(move || crate::query::count(&view, filter.as_ref())).await;
-                let Counted { count, skipped } = counted?;
-                Ok(ShardResponse::Count { count, skipped: skipped_documents(skipped) })
+            ShardRequest::Count { database, handle, filter } => {
+                let running = self.cursors.begin(handle, shard, timeout);
+                self.count(&running, state.database(database)?, filter.as_deref()).await
             }
             ShardRequest::Stats { database } => {
                 Ok(ShardResponse::Stats(state.database(database)?.stats()))
@@ -172,48 +163,10 @@ impl Core {
         replica.hand_over(to, take_over).await?;
         Ok(ShardResponse::HandedOver)
     }
-
-    /// Runs a query until its next page is full, and keeps it if there is more.
-    async fn page(
-        &self,
-        shard: ShardId,
-        cursor: Option<u64>,
-        mut execution: Execution<DatabaseView>,
-    ) -> Answer<ShardResponse> {
-        let run = move || {
-            let results = execution.next_page(PAGE_DOCUMENTS, PAGE_BYTES);
-            results.map(|results| (results, execution))
-        };
-        let (results, execution): (Results, _) = self.env.blocking(run).await?;
-        let cursor = if results.finished {
-            None
-        } else {
-            Some(self.cursors.keep(cursor, shard, execution)?)
-        };
-        let documents = results.documents.into_iter();
-        Ok(ShardResponse::Page(Page {
-            documents: documents.map(|(key, document)| (key, document.bytes().clone())).collect(),
-            cursor,
-            skipped: skipped_documents(results.skipped),
-        }))
-    }
-}
-
-fn start(view: DatabaseView, query: &Query) -> Result<Execution<DatabaseView>> {
-    let filter = query.filter.as_deref().map(Program::compile).transpose()?;
-    let order = match &query.order {
-        Some(order) => Some((Program::compile(&order.key)?, order.descending)),
-        None => None,
-    };
-    Ok(Execution::new(view, filter, order, query.limit))
-}
-
-fn skipped_documents(skipped: Skipped) -> SkippedDocuments {
-    SkippedDocuments { count: skipped.count, first: skipped.first }
 }
 
 /// The database as of now, behind the read barrier.
-async fn view(
+pub(super) async fn view(
     replica: &Group<Shard>,
     database: DatabaseId,
     timeout: Duration,
@@ -246,7 +199,7 @@ fn written(applied: Applied<Response>) -> Answer<ShardResponse> {
     }
 }
 
-fn mismatched() -> Error {
+pub(super) fn mismatched() -> Error {
     Error::Internal {
         reason: "a shard answered another question".into(),
         outcome: Outcome::Unknown,

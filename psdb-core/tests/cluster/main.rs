@@ -17,6 +17,8 @@ mod reads;
 mod retries;
 mod snapshots;
 mod stale_reads;
+mod verbs;
+mod verbs_reading;
 mod workers;
 mod writers;
 

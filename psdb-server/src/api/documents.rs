@@ -1,6 +1,6 @@
 //! `DocumentService`: single documents here, many in `insertions` and `queries`.
 //!
-//! Left out: updating and deleting by lambda, and explaining, which the core does not do yet.
+//! Left out: explaining a query.
 
 use psdb::client::WriteOne;
 use psdb::proto::v1;
@@ -112,16 +112,31 @@ impl DocumentService for Api {
 
     async fn update_documents(
         &self,
-        _request: Request<v1::UpdateDocumentsRequest>,
+        request: Request<v1::UpdateDocumentsRequest>,
     ) -> Answer<v1::UpdateDocumentsResponse> {
-        Err(status::unimplemented("updating documents by lambda"))
+        let client = self.client(&request);
+        let request = request.into_inner();
+        let client = naming::named(client, request.request_id.as_ref()).map_err(failed)?;
+        let patch = text(&request.patch).map_err(failed)?;
+        let database = client.database(&request.database);
+        let done = database.update_many_json(&request.filter, patch).await.map_err(failed)?;
+        let skipped = Some(document::from_skipped(&done.skipped));
+        let (matched, modified) = (done.matched, done.modified);
+        Ok(Response::new(v1::UpdateDocumentsResponse { matched, modified, skipped }))
     }
 
     async fn delete_documents(
         &self,
-        _request: Request<v1::DeleteDocumentsRequest>,
+        request: Request<v1::DeleteDocumentsRequest>,
     ) -> Answer<v1::DeleteDocumentsResponse> {
-        Err(status::unimplemented("deleting documents by lambda"))
+        let client = self.client(&request);
+        let request = request.into_inner();
+        let client = naming::named(client, request.request_id.as_ref()).map_err(failed)?;
+        let database = client.database(&request.database);
+        let done = database.delete_many(&request.filter).await.map_err(failed)?;
+        let skipped = Some(document::from_skipped(&done.skipped));
+        let (matched, deleted) = (done.matched, done.deleted);
+        Ok(Response::new(v1::DeleteDocumentsResponse { matched, deleted, skipped }))
     }
 
     async fn explain_query(

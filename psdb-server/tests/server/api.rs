@@ -141,6 +141,24 @@ async fn a_named_write_is_applied_once_through_whichever_node() {
     let found = first.get_document(get).await.expect("it is there").into_inner().document;
     let found = String::from_utf8(found.to_vec()).expect("it is UTF-8");
     assert!(found.contains(r#""_version": 2"#), "{found}");
+    let mark = |retry| v1::UpdateDocumentsRequest {
+        database: "notes".into(),
+        filter: "lambda d: d['n'] == 2".into(),
+        patch: "{\"seen\":true}".into(),
+        request_id: Some(v1::RequestId { id: "write-3".into(), retry }),
+    };
+    for (client, retry) in [(&mut first, false), (&mut other, true)] {
+        let marked = client.update_documents(mark(retry)).await.expect("it is updated");
+        let marked = marked.into_inner();
+        assert_eq!((marked.matched, marked.modified), (1, 1), "retry {retry}");
+    }
+    let gone = v1::DeleteDocumentsRequest {
+        database: "notes".into(),
+        filter: "lambda d: d['_version'] == 3".into(),
+        request_id: None,
+    };
+    let gone = first.delete_documents(gone).await.expect("it is deleted").into_inner();
+    assert_eq!((gone.deleted, gone.matched), (1, 1), "the update was applied once");
     let wrong = Some(v1::RequestId { id: "no spaces".into(), retry: false });
     let status = refused(first.insert_document(insert("{}", wrong)).await);
     assert_eq!(reason_of(&status).as_deref(), Some("INVALID_NAME"));
@@ -155,7 +173,6 @@ async fn what_is_not_there_yet_says_so() {
     let mut databases = DatabaseServiceClient::new(channel);
     let statuses = [
         refused(documents.explain_query(v1::ExplainQueryRequest::default()).await),
-        refused(documents.update_documents(v1::UpdateDocumentsRequest::default()).await),
         refused(databases.create_index(v1::CreateIndexRequest::default()).await),
     ];
     for status in statuses {

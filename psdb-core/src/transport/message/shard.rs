@@ -5,6 +5,9 @@
 //! [`ShardRequest::Query`], the rest by [`ShardRequest::NextPage`] while the worker keeps the
 //! cursor, which holds an O(1) snapshot of the shard, so that all pages show one state.
 //!
+//! Whoever asks draws a handle, so that [`ShardRequest::CloseCursor`] can stop a query whose first
+//! answer is still on its way.
+//!
 //! Left out: how a shard answers (`worker`, `shard`).
 
 use std::collections::BTreeMap;
@@ -14,6 +17,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::IndexDefinition;
+use crate::query::{Aggregate, Groups};
 use crate::types::{
     Address, DatabaseId, DocumentId, Error, LogIndex, NodeId, RequestId, Term, Value,
 };
@@ -60,23 +64,49 @@ pub enum ShardRequest {
     Query {
         /// The database.
         database: DatabaseId,
+        /// By this number it can be stopped; drawn at random.
+        handle: u64,
         /// What to find.
         query: Query,
     },
-    /// Continues a query.
+    /// Groups documents; linearizable as of its start.
+    Group {
+        /// The database.
+        database: DatabaseId,
+        /// By this number it can be stopped; drawn at random.
+        handle: u64,
+        /// What to group, and how.
+        grouping: GroupQuery,
+    },
+    /// Says which documents a lambda matches, in which versions; linearizable.
+    Select {
+        /// The database.
+        database: DatabaseId,
+        /// By this number it can be stopped; drawn at random.
+        handle: u64,
+        /// The lambda.
+        filter: String,
+        /// Where to look.
+        among: Among,
+    },
+    /// Continues a query, or groups.
     NextPage {
+        /// The handle it was begun with.
+        handle: u64,
         /// The cursor of the page before.
         cursor: u64,
     },
-    /// Forgets a cursor that will not be used again.
+    /// Stops a query wherever it is, and forgets its cursors.
     CloseCursor {
-        /// The cursor.
-        cursor: u64,
+        /// The handle it was begun with.
+        handle: u64,
     },
     /// Counts the documents a lambda matches, or all; linearizable.
     Count {
         /// The database.
         database: DatabaseId,
+        /// By this number it can be stopped; drawn at random.
+        handle: u64,
         /// The lambda, or `None` for all documents.
         filter: Option<String>,
     },
@@ -182,6 +212,32 @@ pub struct Query {
     pub order: Option<Order>,
     /// How many results this shard needs to return at most: the caller's skip + limit.
     pub limit: Option<u64>,
+    /// The lambda that makes a result of each document; the documents themselves without.
+    pub select: Option<String>,
+    /// Whether a lambda that raises ends the query.
+    pub strict: bool,
+}
+
+/// What to group in each shard, and what to compute of each group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupQuery {
+    /// The lambda that selects documents; `None` selects all.
+    pub filter: Option<String>,
+    /// The lambda that gives a document's group.
+    pub key: String,
+    /// What to compute.
+    pub aggregate: Aggregate,
+    /// Whether a lambda that raises ends the query.
+    pub strict: bool,
+}
+
+/// Among which documents to select.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Among {
+    /// Those after this id, or all; the answer may be a part.
+    After(Option<DocumentId>),
+    /// These.
+    Ids(Vec<DocumentId>),
 }
 
 /// Documents on which a lambda raised, and so did not match.
@@ -193,14 +249,45 @@ pub struct SkippedDocuments {
     pub first: Option<(DocumentId, String)>,
 }
 
+/// One result of a query.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Row {
+    /// An encoded document.
+    Document(Bytes),
+    /// What the query selects of the document of this id.
+    Selected(DocumentId, Value),
+}
+
 /// A part of a query's results.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Page {
-    /// Encoded documents in the query's order, each with its sort key if the query has an order.
-    pub documents: Vec<(Option<Value>, Bytes)>,
+    /// Results in the query's order, each with its sort key if the query has an order.
+    pub rows: Vec<(Option<Value>, Row)>,
     /// Ask for the next page with this; `None` when this was the last.
     pub cursor: Option<u64>,
     /// Documents skipped so far, this page included.
+    pub skipped: SkippedDocuments,
+}
+
+/// A part of a shard's groups.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupPage {
+    /// The next groups in the order of their keys.
+    pub groups: Groups,
+    /// Ask for the next ones with this; `None` when these were the last.
+    pub cursor: Option<u64>,
+    /// Documents skipped in all.
+    pub skipped: SkippedDocuments,
+}
+
+/// Documents that match a lambda, by id and version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    /// The matches.
+    pub versions: Vec<(DocumentId, u64)>,
+    /// Ask again for those after this id; `None` when there are no more.
+    pub next: Option<DocumentId>,
+    /// Documents skipped on the way.
     pub skipped: SkippedDocuments,
 }
 
@@ -227,6 +314,10 @@ pub enum ShardResponse {
     Documents(Vec<Option<Bytes>>),
     /// A part of a query's results.
     Page(Page),
+    /// A part of a shard's groups.
+    Groups(GroupPage),
+    /// Documents that match, by id and version.
+    Selected(Selection),
     /// The cursor is closed.
     CursorClosed,
     /// How many documents matched.

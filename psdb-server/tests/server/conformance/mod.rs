@@ -31,6 +31,7 @@ async fn conforms(client: &Client) {
     queries::skip_and_limit_after_merging(client).await;
     queries::filter_sort_and_count(client).await;
     queries::count_what_they_skip(client).await;
+    queries::group_select_and_change_many(client).await;
     failures::of_databases_have_their_kinds(client).await;
     failures::of_documents_change_nothing(client).await;
     failures::of_queries_have_a_column(client).await;

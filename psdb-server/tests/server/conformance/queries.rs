@@ -2,7 +2,9 @@
 //!
 //! Left out: the language itself, which the core tests against its definition.
 
-use psdb::{Client, Document};
+use psdb::client::Group;
+use psdb::query::Aggregate;
+use psdb::{Client, Document, Value};
 use serde_json::json;
 
 use super::documents::number;
@@ -78,4 +80,27 @@ pub(super) async fn count_what_they_skip(client: &Client) {
     let (id, raised) = counted.skipped.first.expect("it names the first");
     assert_eq!(id.as_str(), "b");
     assert!(raised.contains("KeyError"), "{raised}");
+}
+
+pub(super) async fn group_select_and_change_many(client: &Client) {
+    let items = client.create_database("items").await.expect("the database is created");
+    let documents = (0..60).map(|n| json!({"_id": format!("i{n:02}"), "k": n % 3, "n": n}));
+    let results = items.insert_many(documents).await.expect("it answers");
+    assert!(results.iter().all(Result::is_ok));
+    let sums = items.group("lambda d: d['k']", Aggregate::Sum("lambda d: d['n']".into()));
+    let sums: Vec<Group> =
+        sums.await.expect("it answers").try_collect().await.expect("it collects");
+    let sums: Vec<_> = sums.into_iter().map(|group| (group.key, group.value)).collect();
+    let expected = [(0, 570), (1, 590), (2, 610)].map(|(k, n)| (Value::Int(k), Value::Int(n)));
+    assert_eq!(sums, expected);
+    let done = items.update_many("lambda d: d['k'] == 1", &json!({"seen": true})).await;
+    let done = done.expect("it updates");
+    assert_eq!((done.matched, done.modified), (20, 20));
+    let done = items.delete_many("lambda d: not d.get('seen')").await.expect("it deletes");
+    assert_eq!(done.deleted, 40);
+    let left = items.find("lambda d: d['n'] > 50").select("lambda d: [d['n'], d['_version']]");
+    let left: Vec<Value> =
+        left.await.expect("it answers").try_collect().await.expect("it collects");
+    let left: Vec<_> = left.iter().map(Value::to_json).collect();
+    assert_eq!(left, ["[52, 2]", "[55, 2]", "[58, 2]"]);
 }

@@ -1,0 +1,185 @@
+//! What a worker answers to queries.
+//!
+//! A query waits for the read barrier, takes a snapshot, and runs off the async threads until a page
+//! is full. `cursors` keeps what further pages come from, and stops what nobody waits for any more.
+//!
+//! Left out: how a query is answered (`query`), merging shards (`client`).
+
+use std::time::Duration;
+
+use super::Core;
+use super::cursors::{Running, Work};
+use super::service::{Answer, mismatched, view};
+use crate::query::{self, Counted, Execution, Found, Grouping, Meter, Program, Results, Skipped};
+use crate::raft::Group;
+use crate::shard::{DatabaseView, Shard};
+use crate::transport::message::{
+    Among, GroupPage, GroupQuery, Page, Query, Row, Selection, ShardRequest, ShardResponse,
+    SkippedDocuments,
+};
+use crate::types::{DocumentId, Result, ShardId};
+
+/// How many results one page holds at most.
+const PAGE_RESULTS: usize = 1_000;
+/// How many bytes of results one page holds, unless a single one is larger.
+const PAGE_BYTES: usize = 1 << 20;
+/// How many documents one selection names at most.
+const SELECTED_DOCUMENTS: usize = 5_000;
+
+impl Core {
+    /// Answers a query, or asks for its next page.
+    pub(super) async fn query(
+        &self,
+        shard: ShardId,
+        replica: &Group<Shard>,
+        request: ShardRequest,
+        timeout: Duration,
+    ) -> Answer<ShardResponse> {
+        match request {
+            ShardRequest::Query { database, handle, query } => {
+                let running = self.cursors.begin(handle, shard, timeout);
+                let view = view(replica, database, timeout).await?;
+                let execution = start(view, &query)?.cancelled_by(running.stop());
+                self.page(running, Box::new(execution)).await
+            }
+            ShardRequest::Group { database, handle, grouping } => {
+                let running = self.cursors.begin(handle, shard, timeout);
+                let view = view(replica, database, timeout).await?;
+                let (groups, skipped) = self.group(&running, view, grouping).await?;
+                self.groups(running, groups, skipped)
+            }
+            ShardRequest::Select { database, handle, filter, among } => {
+                let running = self.cursors.begin(handle, shard, timeout);
+                let view = view(replica, database, timeout).await?;
+                self.select(&running, view, &filter, among).await
+            }
+            ShardRequest::NextPage { handle, cursor } => {
+                match self.cursors.resume((handle, cursor), shard, timeout)? {
+                    (Work::Query(execution), running) => self.page(running, execution).await,
+                    (Work::Groups(groups, skipped), running) => {
+                        self.groups(running, groups, skipped)
+                    }
+                }
+            }
+            _ => Err(mismatched().into()),
+        }
+    }
+
+    /// Runs `work` off the async threads.
+    async fn run<T: Send + 'static>(
+        &self,
+        running: &Running,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.env.blocking(work).await.map_err(|error| running.failed(error))
+    }
+
+    /// Runs a query until its next page is full, and keeps it if there is more.
+    async fn page(
+        &self,
+        running: Running,
+        mut execution: Box<Execution<DatabaseView>>,
+    ) -> Answer<ShardResponse> {
+        let work = move || {
+            let results = execution.next_page(PAGE_RESULTS, PAGE_BYTES);
+            results.map(|results| (results, execution))
+        };
+        let (results, execution): (Results, _) = self.run(&running, work).await?;
+        let cursor = if results.finished {
+            None
+        } else {
+            Some(self.cursors.keep(running, Work::Query(execution))?)
+        };
+        let rows = results.found.into_iter().map(row).collect();
+        let skipped = skipped_documents(results.skipped);
+        Ok(ShardResponse::Page(Page { rows, cursor, skipped }))
+    }
+
+    async fn group(
+        &self,
+        running: &Running,
+        view: DatabaseView,
+        asked: GroupQuery,
+    ) -> Result<(query::Groups, Skipped)> {
+        let filter = asked.filter.as_deref().map(Program::compile).transpose()?;
+        let grouping = Grouping::compile(&asked.key, asked.aggregate)?.strict(asked.strict);
+        let stop = running.stop();
+        let work = move || query::group(&view, filter.as_ref(), &grouping, &Meter::new(Some(stop)));
+        self.run(running, work).await
+    }
+
+    /// The next page of groups, the rest being kept.
+    fn groups(
+        &self,
+        running: Running,
+        mut groups: query::Groups,
+        skipped: Skipped,
+    ) -> Answer<ShardResponse> {
+        let page = groups.take_page(PAGE_BYTES as u64);
+        let told = skipped_documents(skipped.clone());
+        let cursor = if groups.is_empty() {
+            None
+        } else {
+            Some(self.cursors.keep(running, Work::Groups(groups, skipped))?)
+        };
+        Ok(ShardResponse::Groups(GroupPage { groups: page, cursor, skipped: told }))
+    }
+
+    async fn select(
+        &self,
+        running: &Running,
+        view: DatabaseView,
+        filter: &str,
+        among: Among,
+    ) -> Answer<ShardResponse> {
+        let filter = Program::compile(filter)?;
+        let among = match among {
+            Among::After(id) => query::Among::After(id),
+            Among::Ids(ids) => query::Among::Ids(ids),
+        };
+        let stop = running.stop();
+        let work = move || {
+            let meter = Meter::new(Some(stop));
+            query::select(&view, &filter, &among, SELECTED_DOCUMENTS, &meter)
+        };
+        let query::Selection { versions, next, skipped } = self.run(running, work).await?;
+        let skipped = skipped_documents(skipped);
+        Ok(ShardResponse::Selected(Selection { versions, next, skipped }))
+    }
+
+    /// Counts what matches in a snapshot.
+    pub(super) async fn count(
+        &self,
+        running: &Running,
+        view: DatabaseView,
+        filter: Option<&str>,
+    ) -> Answer<ShardResponse> {
+        let filter = filter.map(Program::compile).transpose()?;
+        let stop = running.stop();
+        let work = move || query::count_within(&view, filter.as_ref(), &Meter::new(Some(stop)));
+        let Counted { count, skipped } = self.run(running, work).await?;
+        Ok(ShardResponse::Count { count, skipped: skipped_documents(skipped) })
+    }
+}
+
+fn start(view: DatabaseView, query: &Query) -> Result<Execution<DatabaseView>> {
+    let compile = |text: &Option<String>| text.as_deref().map(Program::compile).transpose();
+    let order = match &query.order {
+        Some(order) => Some((Program::compile(&order.key)?, order.descending)),
+        None => None,
+    };
+    let execution = Execution::new(view, compile(&query.filter)?, order, query.limit);
+    Ok(execution.selecting(compile(&query.select)?).strict(query.strict))
+}
+
+fn row(found: Found) -> (Option<crate::types::Value>, Row) {
+    let row = match found.selected {
+        None => Row::Document(found.document.bytes().clone()),
+        Some(value) => Row::Selected(DocumentId::from(query::id_of(&found.document)), value),
+    };
+    (found.key, row)
+}
+
+fn skipped_documents(skipped: Skipped) -> SkippedDocuments {
+    SkippedDocuments { count: skipped.count, first: skipped.first }
+}
