@@ -17,6 +17,7 @@ mod documents;
 mod export;
 mod import;
 mod locks;
+mod orders;
 mod queries;
 
 use crate::command::{Command, Lambda};
@@ -89,6 +90,7 @@ impl Runner {
             Command::Shards => self.shards().await,
             Command::Status => self.status().await,
             Command::Lock(lock) => self.lock(&lock).await,
+            Command::Order(order) => self.order(order).await,
             Command::Fault(fault) => self.fault(fault).await,
             Command::Help { topic } => {
                 let dev = self.backend.faults().is_some();
@@ -154,5 +156,7 @@ fn lambda_failure(error: psdb::Error, lambdas: &[&Lambda]) -> Failure {
     Failure::Database { error, lambda, hint }
 }
 
+#[cfg(test)]
+mod order_tests;
 #[cfg(test)]
 mod tests;
