@@ -37,7 +37,7 @@ pub fn from_worker(worker: &WorkerInfo) -> v1::Worker {
     }
 }
 
-/// Encodes a shard. Its state's hash is not reported by the core yet.
+/// Encodes a shard.
 pub fn from_shard(shard: &ShardInfo) -> v1::Shard {
     let text = |address: &psdb_core::Address| address.as_str().to_owned();
     v1::Shard {
@@ -49,7 +49,7 @@ pub fn from_shard(shard: &ShardInfo) -> v1::Shard {
         databases: shard.databases,
         documents: shard.documents,
         bytes: shard.bytes,
-        state_hash: None,
+        state_hash: shard.hash,
         moving_from: shard.moving.as_ref().map(|(from, _)| text(from)),
         moving_to: shard.moving.as_ref().map(|(_, to)| text(to)),
     }

@@ -379,6 +379,7 @@ pub(crate) mod samples {
             moving: None,
             term: Term(1),
             applied: LogIndex(5),
+            hash: 7,
             databases: 1,
             documents: 7,
             bytes: 2048,

@@ -15,6 +15,7 @@ use super::find::Find;
 use super::map_cache::Route;
 use super::named::NamedRequest;
 use super::router::{Router, mismatched};
+use super::stale::StaleReads;
 use super::write::{Change, Inserted, Updated, WriteOne};
 use crate::codec::EncodedDocument;
 use crate::query::Program;
@@ -272,6 +273,30 @@ impl<T: FromDocument> Database<T> {
         }
     }
 
+    /// Reads from any replica instead of the leader, as long as it knows to be at most so old.
+    ///
+    /// Cheaper where many read what seldom changes, and possible for `max_age` after the leader is
+    /// gone. Every answer says how old it may be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use psdb_core::Cluster;
+    /// # use std::time::Duration;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let cluster = Cluster::memory().await?;
+    /// let notes = cluster.client().create_database("notes").await?;
+    /// let note = notes.insert_json(r#"{"text": "hello"}"#).await?;
+    /// let read = notes.stale_ok(Duration::from_secs(10)).get(&note.id).await?;
+    /// assert!(read.age <= Duration::from_secs(10));
+    /// # Ok::<(), psdb_core::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stale_ok(&self, max_age: Duration) -> StaleReads<T> {
+        StaleReads { database: self.clone(), max_age }
+    }
+
     /// Finds the documents a lambda matches; describe the rest, then await for a cursor.
     ///
     /// A document on which the lambda raises does not match and is counted as skipped.
@@ -430,7 +455,7 @@ impl<T: FromDocument> Database<T> {
     }
 }
 
-fn shard_of(route: &Route, id: &DocumentId) -> Result<ShardId> {
+pub(super) fn shard_of(route: &Route, id: &DocumentId) -> Result<ShardId> {
     route.shard_of(id).ok_or_else(|| Error::Internal {
         reason: format!("database '{}' has no shards", route.info.name),
         outcome: Outcome::NotApplied,

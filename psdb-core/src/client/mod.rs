@@ -22,6 +22,7 @@ mod map_cache;
 mod named;
 mod router;
 mod session;
+mod stale;
 mod write;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub use document::{Document, FromDocument};
 pub use find::Find;
 pub use lock::{Lock, LockGuard};
 pub use named::NamedRequest;
+pub use stale::{Stale, StaleReads};
 pub use write::{Inserted, Updated, WriteOne};
 
 /// How a client behaves.

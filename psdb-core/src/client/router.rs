@@ -226,6 +226,43 @@ impl Router {
         self.ask_shard_knowing(shard, request, deadline, &mut Attempts::default()).await
     }
 
+    /// Asks any replica of a shard that knows to be at most `max_age` old; returns how old it is.
+    pub(super) async fn ask_any(
+        &self,
+        shard: ShardId,
+        request: ShardRequest,
+        max_age: Duration,
+        deadline: Instant,
+    ) -> Result<(ShardResponse, Duration)> {
+        let what = format!("shard {shard}");
+        let target =
+            Target { what: &what, service: Service::Shard, group: GroupId::of_shard(shard) };
+        let body = frame::encode(&ShardRequest::Stale { max_age, request: Box::new(request) });
+        let mut attempts = Attempts::default();
+        loop {
+            let mut replicas = self.cache.replicas(shard);
+            if !replicas.is_empty() {
+                let first = self.env.random_below(replicas.len() as u64) as usize;
+                replicas.rotate_left(first);
+            }
+            let answer = self.caller.ask_each(target, &replicas, &body, deadline, &mut attempts);
+            match answer.await {
+                Some(Ok(ShardResponse::Stale { age, response })) => return Ok((*response, age)),
+                Some(Ok(_)) => return Err(mismatched(&what)),
+                Some(Err(error)) => return Err(error),
+                None => {}
+            }
+            if !replicas.is_empty() {
+                self.caller.pause(target, deadline, &mut attempts).await?;
+            }
+            // The map is not known yet, or has changed since. Without masters the old one has to do.
+            let fetched = self.fetch_map(deadline).await;
+            if replicas.is_empty() {
+                fetched.map_err(|error| name_shard(error, &what))?;
+            }
+        }
+    }
+
     async fn ask_shard_knowing(
         &self,
         shard: ShardId,

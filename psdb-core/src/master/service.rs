@@ -267,6 +267,7 @@ impl Core {
                 moving: moving_of(placement),
                 term: load.term,
                 applied: load.applied,
+                hash: load.hash,
                 databases: summaries.get(shard).map_or(0, |summary| summary.databases),
                 documents: load.documents,
                 bytes: load.bytes,

@@ -40,7 +40,8 @@ fn address() -> impl Strategy<Value = Address> {
 
 fn load() -> impl Strategy<Value = ShardLoad> {
     (0..9_u64, any::<u64>(), any::<bool>(), 0..4_u64).prop_map(|(documents, bytes, leads, term)| {
-        ShardLoad { documents, bytes, leads, term: Term(term), applied: LogIndex(documents) }
+        let (term, applied, hash) = (Term(term), LogIndex(documents), bytes);
+        ShardLoad { documents, bytes, leads, term, applied, hash }
     })
 }
 

@@ -292,6 +292,7 @@ fn load(text: &str) -> (ShardId, ShardLoad) {
         leads: parts.get(3) == Some(&"leads"),
         term: Term(term),
         applied: LogIndex(10 * term),
+        hash: 0,
     };
     (ShardId(number(shard) as u32), load)
 }

@@ -70,6 +70,7 @@ impl Metadata {
                     moving: moving_of(placement),
                     term: self.highest_term(shard),
                     applied: report.applied,
+                    hash: report.hash,
                     databases: summary.databases,
                     documents: summary.documents,
                     bytes: summary.bytes,

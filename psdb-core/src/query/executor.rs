@@ -131,7 +131,7 @@ pub(super) fn candidates<'a, S: Source>(
     match plan {
         Plan::Scan => {}
         Plan::Nothing => return (Box::new(std::iter::empty()), true),
-        Plan::Index { name, low, high } => {
+        Plan::Index { name, low, high, .. } => {
             if let Some(found) = source.index_range(&name, as_slice(&low), as_slice(&high)) {
                 return (found, true);
             }

@@ -9,9 +9,9 @@ pub(crate) const NESTING: usize = 64;
 /// How deep evaluating may nest, calls of lambdas included.
 pub(crate) const EVALUATION_DEPTH: u32 = 192;
 /// How many steps evaluating one document may take.
-pub(crate) const DOCUMENT_FUEL: u64 = 1_000_000;
+pub(crate) const DOCUMENT_FUEL: u64 = 10_000_000;
 /// How many steps evaluating all documents of one query may take on one shard.
-pub(crate) const QUERY_FUEL: u64 = 20_000_000_000;
+pub(crate) const QUERY_FUEL: u64 = 5_000_000_000;
 /// How many bytes evaluating one document may allocate.
 pub(crate) const MEMORY_BYTES: u64 = 64 << 20;
 /// The largest integer, in bits.

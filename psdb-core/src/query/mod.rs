@@ -19,9 +19,12 @@
 mod aggregate;
 mod ast;
 mod compiler;
+#[cfg(test)]
+mod compiler_tests;
 mod datetime;
 mod eval;
 mod executor;
+mod explain;
 pub mod expr;
 #[cfg(test)]
 mod language_tests;
@@ -48,6 +51,7 @@ mod token;
 pub use crate::types::PyError;
 pub use aggregate::{Aggregate, Grouping, Groups, Sum, group};
 pub use executor::{Counted, Execution, Results, Skipped, count};
+pub use explain::{Asked, explain};
 pub use meter::Meter;
 pub use program::Program;
 pub use raised::EvalError;

@@ -25,7 +25,8 @@ use std::ops::Bound;
 
 use super::Program;
 use super::ast::Comparator;
-use super::object::{Method, Type};
+use super::object::repr::quoted;
+use super::object::{Method, Type, float};
 use super::plan::Plan;
 use super::predicate::Code;
 use crate::codec::key::{CUT_BYTES, encode_constant};
@@ -44,6 +45,8 @@ struct Range {
     one_value: bool,
     /// Whether both ends were given.
     closed: bool,
+    /// What gave this range, as text.
+    conditions: Vec<String>,
 }
 
 /// Chooses how to find the documents for which `program` is true.
@@ -70,6 +73,7 @@ pub(super) fn plan(program: &Program, indexes: &[(IndexName, Vec<String>)]) -> P
             name: name.clone(),
             low: Bound::Included(range.low.clone()),
             high: Bound::Excluded(range.high.clone()),
+            conditions: range.conditions.clone(),
         },
     }
 }
@@ -86,8 +90,8 @@ fn conjuncts<'c>(code: &'c Code, found: &mut impl FnMut(&'c str, Range)) {
             }
         }
         Code::Among { value, constants, negated: false, .. } => {
-            let range =
-                field(value).and_then(|(name, missing)| Some((name, among(constants, missing)?)));
+            let range = field(value)
+                .and_then(|(name, missing)| Some((name, among(name, constants, missing)?)));
             if let Some((name, range)) = range {
                 found(name, range);
             }
@@ -110,7 +114,7 @@ fn comparison<'c>(
         _ => None,
     };
     if let Some(((name, missing), comparator, constant)) = sides
-        && let Some(range) = range(comparator, constant, missing)
+        && let Some(range) = range(name, comparator, constant, missing)
     {
         found(name, range);
     }
@@ -163,43 +167,65 @@ fn after(mut prefix: Vec<u8>) -> Vec<u8> {
     vec![u8::MAX; CUT_BYTES + 1]
 }
 
-fn range(comparator: Comparator, code: &Code, missing: bool) -> Option<Range> {
+fn range(name: &str, comparator: Comparator, code: &Code, missing: bool) -> Option<Range> {
     let value = constant(code)?;
     let key = key(&value);
     let kind = key.first().copied()?;
+    let conditions = vec![format!("{name} {} {}", comparator.symbol(), text(code))];
     match comparator {
         Comparator::Equal | Comparator::Is => {
             // Identity is known for None, True and False, of which each equals one value more.
             let low = if missing && kind == NULL { vec![MISSING] } else { key.clone() };
-            Some(Range { low, high: after(key), one_value: true, closed: true })
+            Some(Range { low, high: after(key), one_value: true, closed: true, conditions })
         }
         _ if kind == NULL => None,
         Comparator::Less | Comparator::LessEqual => {
-            Some(Range { low: vec![kind], high: after(key), one_value: false, closed: false })
+            let (low, high) = (vec![kind], after(key));
+            Some(Range { low, high, one_value: false, closed: false, conditions })
         }
         Comparator::Greater | Comparator::GreaterEqual => {
-            Some(Range { low: key, high: vec![kind + 1], one_value: false, closed: false })
+            let (low, high) = (key, vec![kind + 1]);
+            Some(Range { low, high, one_value: false, closed: false, conditions })
         }
         Comparator::NotEqual | Comparator::In | Comparator::NotIn | Comparator::IsNot => None,
     }
 }
 
 /// The range from the smallest constant to the largest.
-fn among(constants: &[Code], missing: bool) -> Option<Range> {
-    let ranges = constants.iter().map(|code| range(Comparator::Equal, code, missing));
+fn among(name: &str, constants: &[Code], missing: bool) -> Option<Range> {
+    let ranges = constants.iter().map(|code| range(name, Comparator::Equal, code, missing));
     let ranges = ranges.collect::<Option<Vec<Range>>>()?;
-    ranges.into_iter().reduce(|a, b| Range {
+    let shown: Vec<String> = constants.iter().map(text).collect();
+    let whole = ranges.into_iter().reduce(|a, b| Range {
         low: a.low.min(b.low),
         high: a.high.max(b.high),
         one_value: false,
-        closed: true,
-    })
+        ..a
+    });
+    Some(Range { conditions: vec![format!("{name} in ({})", shown.join(", "))], ..whole? })
+}
+
+/// A constant as Python text.
+fn text(code: &Code) -> String {
+    match code {
+        Code::Int(value) => value.to_string(),
+        Code::Float(value) => float::repr(*value),
+        Code::Bool(true) => "True".into(),
+        Code::Bool(false) => "False".into(),
+        Code::Str(value) => {
+            let mut text = String::new();
+            quoted(value, &mut text);
+            text
+        }
+        _ => "None".into(),
+    }
 }
 
 impl Range {
     fn intersect(&mut self, other: Range) {
         self.closed |= other.closed || (self.low < other.low) != (self.high < other.high);
         self.one_value |= other.one_value;
+        self.conditions.extend(other.conditions);
         self.low = std::mem::take(&mut self.low).max(other.low);
         self.high = std::mem::take(&mut self.high).min(other.high);
     }

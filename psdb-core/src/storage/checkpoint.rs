@@ -29,8 +29,12 @@ use super::StorageError;
 use super::freelist::PageSet;
 use super::page::{Kind, OVERFLOW_BYTES, Page, PageId, Pointer};
 use super::pager::Pager;
-use super::store::{Catalog, EpochGuard, Root, Shared, encode_catalog};
+use super::store::{Catalog, EraGuard, Root, Shared, encode_catalog};
 use super::superblock::{self, Chain, Superblock};
+
+/// After so many pages a sync: one large sync at the end would hold up those of the log, which
+/// commonly is on the same disk. 2 MiB.
+const SYNC_PAGES: usize = 256;
 
 /// What a checkpoint wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +60,7 @@ pub struct Checkpoint {
     /// Where the list of used pages goes.
     pub(super) used_pages: Vec<PageId>,
     pub(super) note: Bytes,
-    pub(super) epoch: EpochGuard,
+    pub(super) era: EraGuard,
     pub(super) is_written: bool,
 }
 
@@ -87,8 +91,12 @@ impl Checkpoint {
     }
 
     fn write_pages(&mut self) -> Result<Superblock, StorageError> {
-        let pages = std::mem::take(&mut self.pages);
-        self.pager().write(pages)?;
+        for pages in std::mem::take(&mut self.pages).chunks(SYNC_PAGES) {
+            self.pager().write(pages.iter().copied())?;
+            if pages.len() == SYNC_PAGES {
+                self.pager().sync()?;
+            }
+        }
         let mut settled = self.catalog.clone();
         for (name, root) in &self.catalog {
             let Some(page) = root.page else { continue };
@@ -156,9 +164,9 @@ impl Drop for Checkpoint {
 
 impl fmt::Debug for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (generation, epoch) = (&self.generation, &self.epoch);
+        let (generation, era) = (&self.generation, &self.era);
         let mut debug = f.debug_struct("Checkpoint");
-        debug.field("generation", generation).field("epoch", epoch).finish_non_exhaustive()
+        debug.field("generation", generation).field("era", era).finish_non_exhaustive()
     }
 }
 

@@ -108,7 +108,7 @@ impl PageSet {
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     id: PageId,
-    /// The epoch it was freed in; snapshots from before it may see the page.
+    /// The era it was freed in; snapshots from before it may see the page.
     freed: u64,
     /// The last checkpoint it belongs to.
     checkpoint: Option<u64>,
@@ -189,11 +189,11 @@ impl Freelist {
         was_used
     }
 
-    /// Takes a page back that `checkpoint`, or a snapshot from before `epoch`, may still show;
+    /// Takes a page back that `checkpoint`, or a snapshot from before `era`, may still show;
     /// says whether it was used.
-    pub(super) fn retire(&mut self, id: PageId, checkpoint: Option<u64>, epoch: u64) -> bool {
+    pub(super) fn retire(&mut self, id: PageId, checkpoint: Option<u64>, era: u64) -> bool {
         let was_used = self.used.remove(id);
-        let waiting = Waiting { id, freed: epoch, checkpoint };
+        let waiting = Waiting { id, freed: era, checkpoint };
         match checkpoint {
             _ if !was_used => {}
             Some(_) => self.retired.push_back(waiting),

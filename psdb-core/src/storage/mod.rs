@@ -38,4 +38,4 @@ pub use page::{MAX_INLINE_BYTES, MAX_KEY_BYTES, PAGE_BYTES};
 pub use pager::PageCache;
 pub use store::{Direction, Range, Snapshot, Store, StoreReport};
 pub use superblock::MAX_NOTE_BYTES;
-pub use wal::{Record, RecoveredStream, Wal, WalOptions};
+pub use wal::{Record, RecoveredStream, Wal, WalOptions, WalReport};

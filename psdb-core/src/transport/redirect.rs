@@ -160,6 +160,27 @@ impl LeaderCaller {
         }
     }
 
+    /// Asks the candidates in their order until one answers; `None` when none did.
+    ///
+    /// For requests that any replica may answer.
+    pub async fn ask_each<A: DeserializeOwned>(
+        &self,
+        target: Target<'_>,
+        candidates: &[Address],
+        body: &Bytes,
+        deadline: Instant,
+        attempts: &mut Attempts,
+    ) -> Option<Result<A>> {
+        for to in candidates {
+            match self.attempt(target, to, body, deadline, ATTEMPT, attempts).await {
+                Step::Done(answer) => return Some(Ok(answer)),
+                Step::Failed(error) => return Some(Err(error)),
+                Step::Hint(_) | Step::Next | Step::NotHere => {}
+            }
+        }
+        None
+    }
+
     /// The known leader first; in reverse, since they are popped.
     fn in_turn(&self, group: GroupId, candidates: &[Address]) -> Vec<Address> {
         let known = self.leaders.lock().get(&group).cloned();

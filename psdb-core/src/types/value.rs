@@ -66,6 +66,25 @@ pub(crate) fn compare_int_float(int: i128, float: f64) -> Option<Ordering> {
     Some(by_whole.then(rest))
 }
 
+/// A value that compares as a number; truth values do.
+#[derive(Clone, Copy)]
+enum Number {
+    Int(i128),
+    Float(f64),
+}
+
+impl Number {
+    /// The exact order; `None` beside a NaN.
+    fn compare(self, other: Number) -> Option<Ordering> {
+        match (self, other) {
+            (Number::Int(a), Number::Int(b)) => Some(a.cmp(&b)),
+            (Number::Float(a), Number::Float(b)) => a.partial_cmp(&b),
+            (Number::Int(a), Number::Float(b)) => compare_int_float(a, b),
+            (Number::Float(a), Number::Int(b)) => compare_int_float(b, a).map(Ordering::reverse),
+        }
+    }
+}
+
 impl Value {
     /// The name of this value's type in Python, such as `int` or `NoneType`.
     pub fn type_name(&self) -> &'static str {
@@ -107,7 +126,10 @@ impl Value {
                 };
                 a.len() == b.len() && a.iter().all(same)
             }
-            _ => self.number_cmp(other).is_some_and(|order| order == Some(Ordering::Equal)),
+            _ => match (self.number(), other.number()) {
+                (Some(a), Some(b)) => a.compare(b) == Some(Ordering::Equal),
+                _ => false,
+            },
         }
     }
 
@@ -126,30 +148,27 @@ impl Value {
                     None => Ok(Some(a.len().cmp(&b.len()))),
                 }
             }
-            _ => self.number_cmp(other).ok_or_else(|| PyError {
-                kind: "TypeError",
-                message: format!(
-                    "'{operator}' not supported between instances of '{}' and '{}'",
-                    self.type_name(),
-                    other.type_name()
-                ),
-            }),
+            _ => match (self.number(), other.number()) {
+                (Some(a), Some(b)) => Ok(a.compare(b)),
+                _ => Err(PyError {
+                    kind: "TypeError",
+                    message: format!(
+                        "'{operator}' not supported between instances of '{}' and '{}'",
+                        self.type_name(),
+                        other.type_name()
+                    ),
+                }),
+            },
         }
     }
 
-    /// Compares two numbers, `None` when one is none; NaN compares as nothing.
-    fn number_cmp(&self, other: &Value) -> Option<Option<Ordering>> {
-        let int = |value: &Value| match value {
-            Value::Bool(value) => Some(i128::from(*value)),
-            Value::Int(value) => Some(*value),
-            _ => None,
-        };
-        Some(match (self, other) {
-            (Value::Float(a), Value::Float(b)) => a.partial_cmp(b),
-            (Value::Float(a), b) => compare_int_float(int(b)?, *a).map(Ordering::reverse),
-            (a, Value::Float(b)) => compare_int_float(int(a)?, *b),
-            (a, b) => Some(int(a)?.cmp(&int(b)?)),
-        })
+    fn number(&self) -> Option<Number> {
+        match self {
+            Value::Bool(value) => Some(Number::Int(i128::from(*value))),
+            Value::Int(value) => Some(Number::Int(*value)),
+            Value::Float(value) => Some(Number::Float(*value)),
+            Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
+        }
     }
 
     /// An order of all values, for sorting: null, numbers, strings, arrays, objects.
@@ -170,10 +189,11 @@ impl Value {
                 let differs = a.iter().zip(b).map(field).find(|order| order.is_ne());
                 differs.unwrap_or_else(|| a.len().cmp(&b.len()))
             }
-            _ => match self.number_cmp(other) {
-                Some(Some(order)) => order,
-                Some(None) => self.is_nan().cmp(&other.is_nan()),
-                None => self.rank().cmp(&other.rank()),
+            _ => match (self.number(), other.number()) {
+                (Some(a), Some(b)) => {
+                    a.compare(b).unwrap_or_else(|| self.is_nan().cmp(&other.is_nan()))
+                }
+                _ => self.rank().cmp(&other.rank()),
             },
         }
     }

@@ -118,13 +118,15 @@ impl Heartbeats {
 
 fn loads(replicas: &BTreeMap<ShardId, Group<Shard>>) -> BTreeMap<ShardId, ShardLoad> {
     let load = |replica: &Group<Shard>| {
-        let (status, totals) = (replica.status(), replica.state().totals());
+        let (applied, state) = replica.state_at();
+        let (status, totals) = (replica.status(), state.totals());
         ShardLoad {
             documents: totals.documents,
             bytes: totals.bytes,
             leads: replica.leads(),
             term: status.term,
-            applied: replica.applied(),
+            applied,
+            hash: state.hash(),
         }
     };
     replicas.iter().map(|(shard, replica)| (*shard, load(replica))).collect()

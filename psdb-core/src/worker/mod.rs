@@ -21,6 +21,7 @@ mod cursors;
 mod heartbeat;
 mod replicas;
 mod service;
+mod stale;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ use crate::types::{Address, Error, GroupId, NodeId, Result, ShardId};
 use cursors::Cursors;
 use heartbeat::Heartbeats;
 use replicas::Replicas;
+use stale::Freshness;
 
 /// What a worker needs to know.
 #[derive(Clone, Debug)]
@@ -85,6 +87,7 @@ struct Core {
     transport: Arc<dyn Transport>,
     replicas: Replicas,
     cursors: Cursors,
+    freshness: Freshness,
     /// Drawn at this start, so that two starts that count alike are told apart.
     start: u64,
     /// Where the masters were reached by the last heartbeat's answer.
@@ -125,6 +128,7 @@ impl Worker {
             transport,
             replicas,
             cursors,
+            freshness: Freshness::default(),
             start,
             masters,
             refusal,

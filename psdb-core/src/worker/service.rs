@@ -88,10 +88,20 @@ impl Core {
                 let command = Command::Write { database, operations };
                 written(replica.propose(Some(request), &command, timeout).await?)
             }
-            ShardRequest::Get { database, ids } => {
-                let view = view(replica, database, timeout).await?;
-                let documents = ids.iter().map(|id| view.get(id).map(|d| d.bytes().clone()));
-                Ok(ShardResponse::Documents(documents.collect()))
+            request @ (ShardRequest::Get { .. }
+            | ShardRequest::Count { .. }
+            | ShardRequest::Stats { .. }) => {
+                replica.read_barrier(timeout).await?;
+                self.read(replica, request).await
+            }
+            ShardRequest::ReadIndex => {
+                replica.read_barrier(timeout).await?;
+                Ok(ShardResponse::ReadIndex(replica.applied()))
+            }
+            ShardRequest::Stale { max_age, request } => {
+                let age = self.fresh_within(shard, replica, max_age, timeout).await?;
+                let response = Box::new(self.read(replica, *request).await?);
+                Ok(ShardResponse::Stale { age, response })
             }
             ShardRequest::Query { database, query } => {
                 let view = view(replica, database, timeout).await?;
@@ -105,17 +115,6 @@ impl Core {
                 self.cursors.close(cursor);
                 Ok(ShardResponse::CursorClosed)
             }
-            ShardRequest::Count { database, filter } => {
-                let view = view(replica, database, timeout).await?;
-                let filter = filter.as_deref().map(Program::compile).transpose()?;
-                let counted: Result<Counted> =
-                    self.env.blocking(move || crate::query::count(&view, filter.as_ref())).await;
-                let Counted { count, skipped } = counted?;
-                Ok(ShardResponse::Count { count, skipped: skipped_documents(skipped) })
-            }
-            ShardRequest::Stats { database } => {
-                Ok(ShardResponse::Stats(view(replica, database, timeout).await?.stats()))
-            }
             ShardRequest::Reconfigure { members } => {
                 let Reconfigured { done, behind } = replica.reconfigure(&members, timeout).await?;
                 Ok(ShardResponse::Reconfigured { done, behind })
@@ -125,6 +124,30 @@ impl Core {
                 replica.elect().await?;
                 Ok(ShardResponse::HandedOver)
             }
+        }
+    }
+
+    /// Reads from the state as it is here now.
+    async fn read(&self, replica: &Group<Shard>, request: ShardRequest) -> Answer<ShardResponse> {
+        let state = replica.state();
+        match request {
+            ShardRequest::Get { database, ids } => {
+                let view = state.database(database)?;
+                let documents = ids.iter().map(|id| view.get(id).map(|d| d.bytes().clone()));
+                Ok(ShardResponse::Documents(documents.collect()))
+            }
+            ShardRequest::Count { database, filter } => {
+                let view = state.database(database)?;
+                let filter = filter.as_deref().map(Program::compile).transpose()?;
+                let counted: Result<Counted> =
+                    self.env.blocking(move || crate::query::count(&view, filter.as_ref())).await;
+                let Counted { count, skipped } = counted?;
+                Ok(ShardResponse::Count { count, skipped: skipped_documents(skipped) })
+            }
+            ShardRequest::Stats { database } => {
+                Ok(ShardResponse::Stats(state.database(database)?.stats()))
+            }
+            _ => Err(Error::InvalidRequest { reason: "this is no simple read".into() }.into()),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Proves that clients go on writing when leaders die, and lose nothing they were told is done.
 
+use std::time::Duration;
+
 use psdb_core::cluster::invariants::{Invariants, check_trees};
 
 use crate::writers::{DELAY, Writers};
@@ -67,4 +69,26 @@ async fn candidates_that_tie_elect_a_leader_all_the_same() {
         let cluster = cluster.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         cluster.settle(PATIENCE).await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn documents_flow_on_while_the_master_leader_is_dead() {
+    let cluster = three_and_three(14).start().await.expect("starts");
+    cluster.client().create_database("notes").await.expect("creates");
+    cluster.delay(DELAY);
+    let writers = Writers::start(&cluster, "notes", 4);
+    writers.progress(&cluster, 50).await;
+    let env = cluster.env().clone();
+    let master = leading_master(&cluster).await;
+    cluster.crash(&master).await.expect("crashes");
+    // Far less than an election among the masters takes.
+    let begun = env.instant();
+    writers.progress(&cluster, 50).await;
+    let took = env.instant().elapsed_since(begun);
+    assert!(took < Duration::from_millis(500), "50 inserts took {took:?}");
+    let begun = env.instant();
+    cluster.client().create_database("more").await.expect("creates with the next leader");
+    let took = env.instant().elapsed_since(begun);
+    assert!(took < Duration::from_secs(3), "the masters were without a leader for {took:?}");
+    writers.stop().await;
 }

@@ -4,13 +4,16 @@
 //! Time is virtual: the runtime is paused and single-threaded, so a test of a minute takes a
 //! second, and waits for conditions, each with a deadline.
 
+mod databases;
 mod failover;
 mod health;
 mod lifecycle;
 mod locks;
 mod masters;
+mod overload;
 mod partitions;
 mod placement;
+mod reads;
 mod retries;
 mod snapshots;
 mod stale_reads;

@@ -1,6 +1,7 @@
 //! Proves that a write is applied once, however often it is sent and delivered.
 
 use psdb_core::cluster::invariants::Invariants;
+use psdb_core::raft::RaftConfig;
 use psdb_core::{DocumentId, Outcome};
 use serde_json::json;
 
@@ -76,4 +77,38 @@ async fn an_insert_whose_replies_are_lost_is_no_duplicate() {
     }
     cluster.heal();
     assert_eq!(notes.count_all().await.expect("counts").count, 40);
+}
+
+/// What was applied once stays applied once: across the death of its leader, and on replicas that
+/// know of it only by a snapshot.
+#[tokio::test(start_paused = true)]
+async fn a_retry_applies_once_across_failover_and_snapshot() {
+    let raft = RaftConfig { snapshot_after: 20, keep_entries: 5, ..RaftConfig::default() };
+    let cluster = three_and_three(15).shards(1).raft(raft).start().await.expect("starts");
+    let counters = cluster.client().create_database("counters").await.expect("creates");
+    let id = DocumentId::from("counter");
+    counters.insert_one(&json!({"_id": "counter"})).await.expect("inserts");
+    cluster.delay(DELAY);
+    cluster.drop_percent(10);
+    cluster.duplicate_percent(40);
+    let (mut acknowledged, mut uncertain) = (0, 0);
+    for n in 0..120 {
+        if n % 30 == 10 {
+            cluster.crash(&format!("worker-{}", 1 + n / 30 % 3)).await.expect("crashes");
+        }
+        if n % 30 == 25 {
+            cluster.restart(&format!("worker-{}", 1 + n / 30 % 3)).await.expect("restarts");
+        }
+        match counters.update_one(&id, &json!({"n": n})).await {
+            Ok(_) => acknowledged += 1,
+            Err(error) if error.outcome() == Outcome::Unknown => uncertain += 1,
+            Err(_not_applied) => {}
+        }
+    }
+    cluster.heal();
+    cluster.restart("worker-1").await.expect("restarts");
+    cluster.settle(PATIENCE).await.expect("settles");
+    let version = counters.get(&id).await.expect("reads").expect("is there").version();
+    assert!((1 + acknowledged..=1 + acknowledged + uncertain).contains(&version), "{version}");
+    assert!(acknowledged >= 100, "only {acknowledged} of 120 updates were acknowledged");
 }

@@ -166,6 +166,21 @@ async fn what_is_not_there_yet_says_so() {
     let status = members.get_status(v1::GetStatusRequest {}).await.expect("it answers");
     let status = status.into_inner();
     assert_eq!((status.masters.len(), status.workers.len(), status.shards.len()), (1, 1, 2));
+    eventually("every shard's leader reports its state", Duration::from_secs(10), || {
+        let mut members = members.clone();
+        async move {
+            let status = members.get_status(v1::GetStatusRequest {}).await.expect("it answers");
+            let shards = status.into_inner().shards;
+            let told = |shard: &v1::Shard| {
+                shard.leader.is_some()
+                    && shard.term > 0
+                    && shard.applied > 0
+                    && shard.state_hash != 0
+            };
+            if shards.iter().all(told) { Ok(()) } else { Err(shards) }
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ impl<'a> Context<'a> {
             return Err(refused("'$' and a text that ends with a newline; strip() the text"));
         }
         let regex = self.compiled(&pattern, whole)?;
-        self.meter.charge(text.len() as u64)?;
+        self.meter.charge(text.len() as u64 / 8)?;
         let Some(captures) = regex.captures(&text) else { return Ok(Object::None) };
         self.meter.allocate(text.len() as u64 + 64)?;
         let groups = captures.iter().map(|group| group.map(|g| (g.start(), g.end()))).collect();

@@ -92,11 +92,17 @@ impl Lexer<'_> {
         }
     }
 
+    /// Whether a keyword follows: `1if x else y` is Python, though Python advises against it.
+    fn at_keyword(&self) -> bool {
+        let word = (0..).map_while(|ahead| self.peek(ahead)).take_while(|c| c.is_alphanumeric());
+        let word: String = word.take(5).collect();
+        ["and", "else", "for", "if", "in", "is", "not", "or"].contains(&word.as_str())
+    }
+
     fn ends_number(&self, column: u32) -> Result<()> {
         match self.peek(0) {
             Some('j' | 'J') => Err(invalid("complex numbers are not supported", column, None)),
-            // `1if x else y` is Python, though Python itself advises against it.
-            Some(c) if c == '_' || c.is_alphanumeric() => {
+            Some(c) if (c == '_' || c.is_alphanumeric()) && !self.at_keyword() => {
                 let hint = Some("put a space after the number");
                 Err(invalid(format!("{c:?} cannot follow a number"), self.column(), hint))
             }

@@ -150,12 +150,13 @@ impl Kind {
 /// One page.
 #[derive(Clone)]
 pub(super) struct Page {
-    bytes: Box<[u8]>,
+    /// Not boxed: pages are shared as a whole, and a lookup should not follow two pointers.
+    bytes: [u8; PAGE_BYTES],
 }
 
 impl Page {
     fn new(kind: Kind, level: u8, generation: u64) -> Page {
-        let mut page = Page { bytes: vec![0; PAGE_BYTES].into_boxed_slice() };
+        let mut page = Page { bytes: [0; PAGE_BYTES] };
         page.bytes[KIND] = kind.code();
         page.bytes[LEVEL] = level;
         page.put_u64(GENERATION, generation);
@@ -164,10 +165,10 @@ impl Page {
     }
 
     /// Reads a page that should be the one `pointer` means, or says why it is not.
-    pub(super) fn decode(bytes: Box<[u8]>, pointer: Pointer) -> Result<Page, String> {
-        if bytes.len() != PAGE_BYTES {
+    pub(super) fn decode(bytes: &[u8], pointer: Pointer) -> Result<Page, String> {
+        let Ok(bytes) = bytes.try_into() else {
             return Err(format!("{} bytes are not a page", bytes.len()));
-        }
+        };
         let page = Page { bytes };
         let (stored, computed) = (u32_at(&page.bytes, CHECKSUM), page.computed_checksum());
         if stored != computed {

@@ -133,22 +133,27 @@ impl Page {
 
     /// The key of the `at`-th cell.
     pub(in crate::storage) fn key(&self, at: usize) -> &[u8] {
-        let offset = self.slot(at);
-        let length = key_length(&self.bytes[offset..]);
-        let begin = offset
-            + match self.kind() {
-                Kind::Branch => branch::KEY,
-                Kind::Leaf | Kind::Overflow => leaf::KEY,
-            };
-        &self.bytes[begin..begin + length]
+        let cell = &self.bytes[self.slot(at)..];
+        let skip = self.key_offset();
+        &cell[skip..skip + key_length(cell)]
+    }
+
+    /// Where the key begins within a cell.
+    fn key_offset(&self) -> usize {
+        match self.kind() {
+            Kind::Branch => branch::KEY,
+            Kind::Leaf | Kind::Overflow => leaf::KEY,
+        }
     }
 
     /// Where `key` is, or where it would be.
     pub(in crate::storage) fn search(&self, key: &[u8]) -> Result<usize, usize> {
         let (mut low, mut high) = (0, self.count());
+        let (slots, skip) = (self.slots(), self.key_offset());
         while low < high {
             let middle = usize::midpoint(low, high);
-            match self.key(middle).cmp(key) {
+            let cell = &self.bytes[usize::from(u16_at(&self.bytes, slots + middle * SLOT_BYTES))..];
+            match cell[skip..skip + key_length(cell)].cmp(key) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Equal => return Ok(middle),
                 std::cmp::Ordering::Greater => high = middle,

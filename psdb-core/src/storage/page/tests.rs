@@ -105,7 +105,7 @@ fn sealed_examples() -> Vec<(Vec<u8>, Pointer)> {
         branch.insert_child(usize::from(n), &[n, 7], child(u32::from(n) + 20));
     }
     let overflow = Page::overflow(5, &[1; OVERFLOW_BYTES], Some(child(8)));
-    let pages = [leaf, branch, overflow];
+    let pages = vec![leaf, branch, overflow];
     (7..)
         .zip(pages)
         .map(|(id, mut page)| {
@@ -119,7 +119,7 @@ fn sealed_examples() -> Vec<(Vec<u8>, Pointer)> {
 fn decode_forged(mut bytes: Vec<u8>, pointer: Pointer) -> Result<Page, String> {
     let checksum = crc32fast::hash(&bytes[ID..]);
     bytes[..4].copy_from_slice(&checksum.to_le_bytes());
-    Page::decode(bytes.into(), Pointer { checksum: None, ..pointer })
+    Page::decode(&bytes, Pointer { checksum: None, ..pointer })
 }
 
 /// Does everything with a page that a store might do.
@@ -173,11 +173,11 @@ fn pointers_come_back() {
 #[test]
 fn every_flipped_bit_is_found() {
     for (bytes, pointer) in sealed_examples() {
-        exercise(&Page::decode(bytes.clone().into(), pointer).unwrap());
+        exercise(&Page::decode(&bytes, pointer).unwrap());
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << (at % 8);
-            assert!(Page::decode(flipped.into(), pointer).is_err(), "byte {at}");
+            assert!(Page::decode(&flipped, pointer).is_err(), "byte {at}");
         }
     }
 }
@@ -191,7 +191,7 @@ fn a_page_is_not_taken_for_another() {
             Pointer { checksum: pointer.checksum.map(|sum| sum ^ 1), ..pointer },
         ];
         for other in others {
-            assert!(Page::decode(bytes.clone().into(), other).is_err(), "{other:?}");
+            assert!(Page::decode(&bytes, other).is_err(), "{other:?}");
         }
     }
 }
@@ -201,7 +201,7 @@ fn an_unsettled_pointer_on_disk_is_damage() {
     let mut branch = Page::branch(1, 5, Pointer::unsettled(PageId(3), 5));
     let checksum = Some(branch.seal(PageId(7)));
     let pointer = Pointer { id: PageId(7), generation: 5, checksum };
-    let refused = Page::decode(branch.bytes().to_vec().into(), pointer);
+    let refused = Page::decode(branch.bytes(), pointer);
     assert!(refused.unwrap_err().contains("not filled in"));
 }
 

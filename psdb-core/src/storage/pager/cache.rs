@@ -60,7 +60,7 @@ struct Shard {
 struct Frame {
     page: Arc<Page>,
     is_dirty: bool,
-    /// The epoch it was made in; 0 for pages that were read from disk.
+    /// The era it was made in; 0 for pages that were read from disk.
     birth: u64,
     /// Whether the clock knows it.
     is_queued: bool,

@@ -115,7 +115,7 @@ impl Pager {
 
     /// Reads a page from the file and verifies it.
     pub(super) fn read(&self, pointer: Pointer) -> Result<Page, StorageError> {
-        let mut bytes = vec![0; PAGE_BYTES].into_boxed_slice();
+        let mut bytes = [0; PAGE_BYTES];
         self.pages_read.fetch_add(1, Ordering::Relaxed);
         let offset = pointer.id.offset();
         match self.file.read_exact_at(&mut bytes, offset) {
@@ -128,7 +128,7 @@ impl Pager {
             Err(error) => return Err(StorageError::io("read", &self.path, error)),
         }
         let known = Pointer { checksum: pointer.checksum.or(self.checksum(pointer)), ..pointer };
-        Page::decode(bytes, known).map_err(|reason| self.corrupt(pointer.id, reason))
+        Page::decode(&bytes, known).map_err(|reason| self.corrupt(pointer.id, reason))
     }
 
     /// Reports a page as damaged.
@@ -143,7 +143,7 @@ impl Pager {
         self.cache.put_dirty(self.key(id), page, birth);
     }
 
-    /// Changes a page that [`Pager::is_dirty_since`] some epoch.
+    /// Changes a page that [`Pager::is_dirty_since`] some era.
     pub(super) fn update<R>(&self, id: PageId, change: impl FnOnce(&mut Page) -> R) -> R {
         let changed = self.cache.update(self.key(id), change);
         changed.expect("only dirty pages are changed, and those stay in memory")
@@ -154,16 +154,16 @@ impl Pager {
         self.cache.update(self.key(id), change);
     }
 
-    /// Whether the page is dirty and was made after `epoch`.
-    pub(super) fn is_dirty_since(&self, id: PageId, epoch: Option<u64>) -> bool {
+    /// Whether the page is dirty and was made after `era`.
+    pub(super) fn is_dirty_since(&self, id: PageId, era: Option<u64>) -> bool {
         let birth = self.cache.birth(self.key(id));
-        birth.is_some_and(|(birth, is_dirty)| is_dirty && Some(birth) > epoch)
+        birth.is_some_and(|(birth, is_dirty)| is_dirty && Some(birth) > era)
     }
 
-    /// Whether a snapshot of `epoch` can see the page.
-    pub(super) fn is_visible_at(&self, id: PageId, epoch: Option<u64>) -> bool {
+    /// Whether a snapshot of `era` can see the page.
+    pub(super) fn is_visible_at(&self, id: PageId, era: Option<u64>) -> bool {
         let birth = self.cache.birth(self.key(id)).map_or(0, |(birth, _)| birth);
-        epoch.is_some_and(|epoch| birth <= epoch)
+        era.is_some_and(|era| birth <= era)
     }
 
     /// Forgets a page whose place is free now.

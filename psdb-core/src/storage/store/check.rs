@@ -1,7 +1,7 @@
 //! Verifying everything: every page, every pointer, the order of all keys, and that the freelist
 //! neither loses a page nor gives one to two owners.
 //!
-//! Left out: repairing. A replica is rebuilt from its peers.
+//! Left out: repairing (`salvage`).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::open::{Loaded, load_all};
-use super::value::chain_pages;
+use super::value::{chain_pages, read_chain};
 use super::{Catalog, Root, Store};
 use crate::env::{Disk, OpenMode};
 use crate::storage::StorageError;
@@ -20,7 +20,7 @@ use crate::storage::pager::{PageCache, Pager};
 /// The most damages that are listed one by one.
 const MAX_DAMAGES: usize = 100;
 /// What an offline check keeps in memory.
-const CHECK_CACHE_BYTES: usize = 16 << 20;
+pub(super) const CHECK_CACHE_BYTES: usize = 16 << 20;
 
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl StoreReport {
     }
 
     /// Lists damage; passes other errors on.
-    fn admit(&mut self, error: StorageError) -> Result<(), StorageError> {
+    pub(super) fn admit(&mut self, error: StorageError) -> Result<(), StorageError> {
         match error {
             StorageError::Corrupt { offset, reason, .. } => {
                 self.add(offset, reason);
@@ -142,23 +142,28 @@ fn check_loaded(pager: &Pager, loaded: &Loaded) -> Result<StoreReport, StorageEr
 }
 
 /// A check under way.
-struct Check<'a> {
+pub(super) struct Check<'a> {
     pager: &'a Pager,
-    report: StoreReport,
+    pub(super) report: StoreReport,
     /// The pages that something leads to.
-    reached: PageSet,
+    pub(super) reached: PageSet,
+    /// Is given every entry that can be read: tree, key and value.
+    pub(super) visit: Option<&'a mut Visit<'a>>,
 }
+
+/// What is given the entries of a damaged file: tree, key and value.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8], &[u8]) + 'a;
 
 /// The keys that may stand below a branch's child: from the first on, and below the second.
 type Bounds<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
 
 impl<'a> Check<'a> {
-    fn new(pager: &'a Pager, generation: u64, pages: u32) -> Check<'a> {
+    pub(super) fn new(pager: &'a Pager, generation: u64, pages: u32) -> Check<'a> {
         let report = StoreReport { generation, pages: u64::from(pages), ..StoreReport::default() };
-        Check { pager, report, reached: PageSet::default() }
+        Check { pager, report, reached: PageSet::default(), visit: None }
     }
 
-    fn catalog(&mut self, catalog: &Catalog) -> Result<(), StorageError> {
+    pub(super) fn catalog(&mut self, catalog: &Catalog) -> Result<(), StorageError> {
         for (name, root) in catalog {
             self.tree(name, *root)?;
         }
@@ -206,7 +211,7 @@ impl<'a> Check<'a> {
         if page.kind() == Kind::Leaf {
             tree.leaves += 1;
             tree.entries += page.count() as u64;
-            return (0..page.count()).try_for_each(|at| self.value(page.value(at), tree));
+            return (0..page.count()).try_for_each(|at| self.entry(&page, at, tree));
         }
         tree.branches += 1;
         for at in 0..page.children() {
@@ -217,8 +222,20 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    fn value(&mut self, value: Value<'_>, tree: &mut TreeReport) -> Result<(), StorageError> {
-        let Value::Chain { length, head } = value else { return Ok(()) };
+    fn entry(&mut self, page: &Page, at: usize, tree: &mut TreeReport) -> Result<(), StorageError> {
+        let (length, head) = match (page.value(at), &mut self.visit) {
+            (Value::Chain { length, head }, _) => (length, head),
+            (Value::Inline(_), None) => return Ok(()),
+            (Value::Inline(value), Some(visit)) => {
+                visit(&tree.name, page.key(at), value);
+                return Ok(());
+            }
+        };
+        if let Some(visit) = &mut self.visit
+            && let Ok(value) = read_chain(self.pager, length, head)
+        {
+            visit(&tree.name, page.key(at), &value);
+        }
         match chain_pages(self.pager, length, head) {
             Ok(pages) => {
                 tree.overflow_pages += pages.len() as u64;
@@ -231,7 +248,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn lists(&mut self, lists: &[PageId]) {
+    pub(super) fn lists(&mut self, lists: &[PageId]) {
         for id in lists {
             self.reach(*id);
         }

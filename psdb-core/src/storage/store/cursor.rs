@@ -70,7 +70,7 @@ impl Range {
         look: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<Option<R>, StorageError> {
         let found = self.advance().and_then(|found| {
-            let Some((page, at)) = found else { return Ok(None) };
+            let (Some(at), Some((page, _))) = (found, &self.leaf) else { return Ok(None) };
             let key = page.key(at);
             if self.is_past_limit(key) {
                 return Ok(None);
@@ -100,8 +100,8 @@ impl Range {
         }
     }
 
-    /// Moves to the next entry: its leaf, and where it is there.
-    fn advance(&mut self) -> Result<Option<(Arc<Page>, usize)>, StorageError> {
+    /// Moves to the next entry; says where it is in the leaf.
+    fn advance(&mut self) -> Result<Option<usize>, StorageError> {
         if let Some((root, first)) = self.start.take() {
             self.descend(root, &first)?;
         }
@@ -110,11 +110,11 @@ impl Range {
             match self.direction {
                 Direction::Ascending if *before < leaf.count() => {
                     *before += 1;
-                    return Ok(Some((leaf.clone(), *before - 1)));
+                    return Ok(Some(*before - 1));
                 }
                 Direction::Descending if *before > 0 => {
                     *before -= 1;
-                    return Ok(Some((leaf.clone(), *before)));
+                    return Ok(Some(*before));
                 }
                 Direction::Ascending | Direction::Descending => {}
             }

@@ -2,6 +2,8 @@
 //!
 //! Left out: what happens inside a page (`page`).
 
+use bytes::Bytes;
+
 use super::{Root, Store};
 use crate::storage::StorageError;
 use crate::storage::page::{Halves, Kind, MAX_KEY_BYTES, Page, Pointer, Value, ValueCell};
@@ -23,6 +25,14 @@ pub(super) struct Place {
     pub(super) is_last: bool,
     /// The chain of the value that is there.
     pub(super) chain: Option<(u32, Pointer)>,
+}
+
+/// The last leaf of the tree that the last insert went to the end of. Whatever could give its
+/// place to another page forgets it.
+#[derive(Debug)]
+pub(super) struct Tail {
+    tree: Bytes,
+    leaf: Pointer,
 }
 
 /// A page that has been split: the separator and the page to its right.
@@ -48,6 +58,11 @@ impl Store {
     fn insert_into(&mut self, tree: &[u8], key: &[u8], value: &[u8]) -> Result<bool, StorageError> {
         let root = self.root(tree);
         let cell = self.value_cell(key, value)?;
+        if self.append(tree, key, &cell) {
+            self.set_root(tree, Root { entries: root.entries + 1, ..root });
+            return Ok(true);
+        }
+        self.tail = None;
         let Some(page) = root.page else {
             let mut leaf = Page::leaf(self.generation);
             assert!(leaf.put_entry(0, &cell, false), "an empty leaf has room for any entry");
@@ -60,10 +75,28 @@ impl Store {
             self.free_chain(length, head)?;
         }
         let (leaf, split) = self.put_into_leaf(&place, cell)?;
+        let last = split.as_ref().map_or(leaf, |(_, right)| *right);
         let page = Some(self.ascend(path, &place, leaf, split)?);
         let is_new = place.at.is_err();
         self.set_root(tree, Root { page, entries: root.entries + u64::from(is_new) });
+        if place.is_last {
+            self.tail = Some(Tail { tree: Bytes::copy_from_slice(tree), leaf: last });
+        }
         Ok(is_new)
+    }
+
+    /// Puts an entry at the end of its tree, if the last insert was there too and there is room.
+    fn append(&mut self, tree: &[u8], key: &[u8], cell: &ValueCell) -> bool {
+        let Some(tail) = self.tail.as_ref().filter(|tail| tail.tree == tree) else { return false };
+        let pager = &self.shared.pager;
+        if !pager.is_dirty_since(tail.leaf.id, self.era.newest_seen) {
+            return false;
+        }
+        pager.update(tail.leaf.id, |page| {
+            let count = page.count();
+            let is_last = count.checked_sub(1).is_some_and(|last| page.key(last) < key);
+            is_last && page.put_entry(count, cell, false)
+        })
     }
 
     /// Walks down to where `key` is or would be.

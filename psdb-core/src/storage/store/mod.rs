@@ -22,7 +22,8 @@
 //! - `open`, `compact`: beginning and shrinking a file. `catalog`: its trees.
 //! - `insert`, `remove`: the writer's walks; `ownership`: what may be changed in place.
 //! - `value`: chains of overflow pages. `read`, `cursor`: lookups and ranges.
-//! - `epochs`, `snapshot`: what readers look at. `check`: verifying everything.
+//! - `eras`, `snapshot`: what readers look at. `check`: verifying everything; `salvage`: what
+//!   can be done with a damaged file.
 //!
 //! Invariants:
 //! 1. A page is changed only while nobody but the writer can see it.
@@ -39,12 +40,13 @@ mod catalog;
 mod check;
 mod compact;
 mod cursor;
-mod epochs;
+mod eras;
 mod insert;
 mod open;
 mod ownership;
 mod read;
 mod remove;
+mod salvage;
 mod snapshot;
 mod value;
 
@@ -67,20 +69,21 @@ use super::superblock::MAX_NOTE_BYTES;
 
 pub use catalog::MAX_NAME_BYTES;
 pub(super) use catalog::{Catalog, Root, encode as encode_catalog};
-pub use check::{Damage, StoreReport, TreeReport};
+pub use check::{Damage, StoreReport, TreeReport, Visit};
 pub use compact::Compacted;
 pub use cursor::{Direction, Range};
-pub(super) use epochs::EpochGuard;
-use epochs::{Epoch, Epochs};
+pub(super) use eras::EraGuard;
+use eras::{Era, Eras};
 pub use open::Opened;
-pub use snapshot::Snapshot;
+pub use salvage::Repaired;
+pub use snapshot::{Snapshot, Tree};
 
 /// What the writer, its snapshots and its checkpoints share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) pager: Pager,
     pub(super) progress: Mutex<Progress>,
-    epochs: Arc<Epochs>,
+    eras: Arc<Eras>,
 }
 
 /// The sizes of a store.
@@ -135,12 +138,14 @@ pub struct Store {
     freelist: Freelist,
     /// The number of the next checkpoint, to which all changes belong.
     generation: u64,
-    epoch: Epoch,
+    era: Era,
     /// Leaves and overflow pages made since the last checkpoint began, oldest first, with births.
     unwritten: VecDeque<(PageId, u64)>,
     /// Where the lists of the last checkpoint are.
     lists: Vec<PageId>,
     changed_pages: u64,
+    /// Where entries that arrive in order go on.
+    tail: Option<insert::Tail>,
 }
 
 impl Store {
@@ -225,7 +230,7 @@ impl Store {
         self.settle_pointers()?;
         for id in std::mem::take(&mut self.lists) {
             let last = Some(self.generation - 1);
-            assert!(self.freelist.retire(id, last, self.epoch.current), "lists have own pages");
+            assert!(self.freelist.retire(id, last, self.era.current), "lists have own pages");
         }
         let catalog_bytes = catalog::encoded_bytes(&self.catalog);
         let catalog_pages = self.list_pages(|_| catalog_bytes)?;
@@ -241,7 +246,7 @@ impl Store {
             catalog_pages,
             used_pages,
             note: Bytes::copy_from_slice(note),
-            epoch: self.shared.epochs.keep(),
+            era: self.shared.eras.keep(),
             is_written: false,
             shared: self.shared.clone(),
         };

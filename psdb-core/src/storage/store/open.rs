@@ -26,7 +26,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::epochs::Epochs;
+use super::eras::Eras;
 use super::value::{chain_pages, read_chain};
 use super::{Catalog, Shared, Store, catalog};
 use crate::env::{Disk, File, OpenMode};
@@ -138,18 +138,19 @@ impl Store {
             older: older.map(|older| older.superblock),
             is_writing: false,
         };
-        let epochs = Arc::new(Epochs::default());
-        let epoch = epochs.now();
-        let shared = Arc::new(Shared { pager, progress: Mutex::new(progress), epochs });
+        let eras = Arc::new(Eras::default());
+        let era = eras.now();
+        let shared = Arc::new(Shared { pager, progress: Mutex::new(progress), eras });
         Store {
             shared,
             catalog,
             freelist,
             generation: generation + 1,
-            epoch,
+            era,
             unwritten: std::collections::VecDeque::new(),
             lists,
             changed_pages: 0,
+            tail: None,
         }
     }
 }
@@ -181,7 +182,7 @@ pub(super) fn load_all(pager: &Pager) -> Result<(Found, Vec<StorageError>), Stor
     Ok((found, damage))
 }
 
-fn read_superblock(pager: &Pager, slot: usize) -> Result<Superblock, StorageError> {
+pub(super) fn read_superblock(pager: &Pager, slot: usize) -> Result<Superblock, StorageError> {
     let (mut bytes, offset) = (vec![0; PAGE_BYTES], superblock::offset(slot));
     let corrupt = |reason: String| StorageError::corrupt(pager.path(), offset, reason);
     match pager.file().read_exact_at(&mut bytes, offset) {
@@ -212,7 +213,10 @@ fn load(pager: &Pager, superblock: Superblock) -> Result<Loaded, StorageError> {
     Ok(Loaded { superblock, catalog, used, lists })
 }
 
-fn load_chain(pager: &Pager, chain: Chain) -> Result<(Bytes, Vec<PageId>), StorageError> {
+pub(super) fn load_chain(
+    pager: &Pager,
+    chain: Chain,
+) -> Result<(Bytes, Vec<PageId>), StorageError> {
     let content = read_chain(pager, chain.length, chain.head)?;
     let pages = chain_pages(pager, chain.length, chain.head)?;
     Ok((content, pages.into_iter().map(|pointer| pointer.id).collect()))

@@ -19,11 +19,11 @@ impl Store {
     /// Begins a change: notes who looks on, takes back what is free, writes ahead.
     pub(super) fn begin_write(&mut self) -> Result<(), StorageError> {
         self.shared.pager.check_usable()?;
-        self.epoch = self.shared.epochs.now();
+        self.era = self.shared.eras.now();
         if self.freelist.waiting() > 0 {
             let durable = self.shared.progress.lock().newest.generation;
             let pager = &self.shared.pager;
-            self.freelist.reclaim(self.epoch.oldest_seen, durable, |id| pager.discard(id));
+            self.freelist.reclaim(self.era.oldest_seen, durable, |id| pager.discard(id));
         }
         let count = self.shared.pager.cache().surplus(self.unwritten.len()).min(WRITTEN_AHEAD);
         if count > 0 {
@@ -49,10 +49,10 @@ impl Store {
     /// Puts a page where the writer owns the place.
     pub(super) fn place(&mut self, id: PageId, page: Page) {
         if page.kind() != Kind::Branch {
-            self.unwritten.push_back((id, self.epoch.current));
+            self.unwritten.push_back((id, self.era.current));
         }
         self.changed_pages += 1;
-        self.shared.pager.create(id, page, self.epoch.current);
+        self.shared.pager.create(id, page, self.era.current);
     }
 
     /// Replaces a page that the writer owns. It keeps its birth, by which it is known as unwritten.
@@ -62,7 +62,7 @@ impl Store {
 
     /// Makes a page the writer's own, copying it if it is not yet.
     pub(super) fn own(&mut self, pointer: Pointer) -> Result<Pointer, StorageError> {
-        if self.shared.pager.is_dirty_since(pointer.id, self.epoch.newest_seen) {
+        if self.shared.pager.is_dirty_since(pointer.id, self.era.newest_seen) {
             return Ok(Pointer::unsettled(pointer.id, pointer.generation));
         }
         let mut page = Page::clone(&*self.shared.pager.get(pointer)?);
@@ -78,14 +78,15 @@ impl Store {
     ///
     /// [`StorageError::Corrupt`] when it is not used, so that two pages must have pointed to it.
     pub(super) fn free(&mut self, pointer: Pointer) -> Result<(), StorageError> {
+        self.tail = None;
         let last_begun = self.generation - 1;
         let checkpoint = (pointer.generation <= last_begun).then_some(last_begun);
-        let is_visible = self.shared.pager.is_visible_at(pointer.id, self.epoch.newest_seen);
+        let is_visible = self.shared.pager.is_visible_at(pointer.id, self.era.newest_seen);
         let was_used = if checkpoint.is_none() && !is_visible {
             self.shared.pager.discard(pointer.id);
             self.freelist.free(pointer.id)
         } else {
-            self.freelist.retire(pointer.id, checkpoint, self.epoch.current)
+            self.freelist.retire(pointer.id, checkpoint, self.era.current)
         };
         let twice = || self.shared.pager.corrupt(pointer.id, "more than one page points here");
         if was_used { Ok(()) } else { Err(twice()) }

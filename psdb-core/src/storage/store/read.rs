@@ -7,14 +7,14 @@ use bytes::Bytes;
 use super::Root;
 use super::value::read_chain;
 use crate::storage::StorageError;
-use crate::storage::page::{Kind, Pointer, Value};
+use crate::storage::page::{Kind, Page, Pointer, Value};
 use crate::storage::pager::Pager;
 
 /// No tree of 2^32 pages is deeper, since a branch with room for four children is split at last.
 pub(super) const MAX_DEPTH: usize = 40;
 
 /// What a lookup met on one page.
-enum Met<R> {
+pub(super) enum Met<R> {
     Child(Pointer, u8),
     Inline(R),
     Chain(u32, Pointer),
@@ -47,7 +47,8 @@ pub(super) fn with_value<R>(
 }
 
 impl Met<Bytes> {
-    fn read(self, pager: &Pager) -> Result<Option<Bytes>, StorageError> {
+    /// The value, read from its chain if need be.
+    pub(super) fn read(self, pager: &Pager) -> Result<Option<Bytes>, StorageError> {
         match self {
             Met::Inline(value) => Ok(Some(value)),
             Met::Chain(length, head) => read_chain(pager, length, head).map(Some),
@@ -63,18 +64,46 @@ fn look_up<R>(
     key: &[u8],
     mut look: impl FnMut(&[u8]) -> R,
 ) -> Result<Met<R>, StorageError> {
-    let Some(mut pointer) = root.page else { return Ok(Met::Missing) };
+    let Some(pointer) = root.page else { return Ok(Met::Missing) };
+    let met = pager.with(pointer, |page| meet(page, key, &mut look))?;
+    follow(pager, pointer, met, key, look)
+}
+
+/// The same from a root page that is at hand.
+pub(super) fn look_up_below<R>(
+    pager: &Pager,
+    root: Pointer,
+    page: &Page,
+    key: &[u8],
+    mut look: impl FnMut(&[u8]) -> R,
+) -> Result<Met<R>, StorageError> {
+    let met = meet(page, key, &mut look);
+    follow(pager, root, met, key, look)
+}
+
+/// What a lookup of `key` meets on a page.
+fn meet<R>(page: &Page, key: &[u8], look: &mut impl FnMut(&[u8]) -> R) -> Met<R> {
+    match page.kind() {
+        Kind::Branch => Met::Child(page.child(page.child_for(key)), page.level()),
+        Kind::Leaf => match page.search(key).map(|at| page.value(at)) {
+            Ok(Value::Inline(value)) => Met::Inline(look(value)),
+            Ok(Value::Chain { length, head }) => Met::Chain(length, head),
+            Err(_) => Met::Missing,
+        },
+        Kind::Overflow => Met::Misplaced,
+    }
+}
+
+/// Goes on from what was met on the page of `pointer`.
+fn follow<R>(
+    pager: &Pager,
+    mut pointer: Pointer,
+    mut met: Met<R>,
+    key: &[u8],
+    mut look: impl FnMut(&[u8]) -> R,
+) -> Result<Met<R>, StorageError> {
     let mut depth = 0;
     loop {
-        let met = pager.with(pointer, |page| match page.kind() {
-            Kind::Branch => Met::Child(page.child(page.child_for(key)), page.level()),
-            Kind::Leaf => match page.search(key).map(|at| page.value(at)) {
-                Ok(Value::Inline(value)) => Met::Inline(look(value)),
-                Ok(Value::Chain { length, head }) => Met::Chain(length, head),
-                Err(_) => Met::Missing,
-            },
-            Kind::Overflow => Met::Misplaced,
-        })?;
         match met {
             Met::Child(child, level) => {
                 depth += 1;
@@ -87,6 +116,7 @@ fn look_up<R>(
             }
             found => return Ok(found),
         }
+        met = pager.with(pointer, |page| meet(page, key, &mut look))?;
     }
 }
 

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::cursor::{Direction, Range};
-use super::epochs::EpochGuard;
+use super::eras::EraGuard;
 use super::{Catalog, Root, Shared, read};
 use crate::storage::StorageError;
+use crate::storage::page::{Page, Pointer};
 use crate::storage::pager::Pager;
 
 /// All trees of a store at one moment, for any number of threads.
@@ -24,13 +25,13 @@ pub struct Snapshot(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     catalog: Catalog,
-    _epoch: EpochGuard,
+    _era: EraGuard,
 }
 
 impl Snapshot {
     pub(super) fn new(shared: Arc<Shared>, catalog: Catalog) -> Snapshot {
-        let epoch = shared.epochs.keep();
-        Snapshot(Arc::new(Inner { shared, catalog, _epoch: epoch }))
+        let era = shared.eras.keep();
+        Snapshot(Arc::new(Inner { shared, catalog, _era: era }))
     }
 
     pub(super) fn pager(&self) -> &Pager {
@@ -101,6 +102,53 @@ impl Snapshot {
     /// All entries of a tree in ascending order.
     pub fn iter(&self, tree: &[u8]) -> Range {
         self.range(tree, Bound::Unbounded, Bound::Unbounded, Direction::Ascending)
+    }
+}
+
+impl Snapshot {
+    /// One of the trees, for many reads: its root is looked up once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Snapshot::get`].
+    pub fn tree(&self, name: &[u8]) -> Result<Tree, StorageError> {
+        let root = self.root(name);
+        let page = match root.page {
+            Some(pointer) => Some((pointer, self.pager().get(pointer)?)),
+            None => None,
+        };
+        Ok(Tree { snapshot: self.clone(), root, page })
+    }
+}
+
+/// One tree of a snapshot; an empty one, if the snapshot has no such tree.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    snapshot: Snapshot,
+    root: Root,
+    page: Option<(Pointer, Arc<Page>)>,
+}
+
+impl Tree {
+    /// How many entries there are.
+    pub fn entries(&self) -> u64 {
+        self.root.entries
+    }
+
+    /// The value of `key`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Snapshot::get`].
+    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
+        let Some((pointer, page)) = &self.page else { return Ok(None) };
+        let pager = self.snapshot.pager();
+        read::look_up_below(pager, *pointer, page, key, Bytes::copy_from_slice)?.read(pager)
+    }
+
+    /// The entries whose keys lie within the bounds; see [`Snapshot::range`].
+    pub fn range(&self, low: Bound<&[u8]>, high: Bound<&[u8]>, direction: Direction) -> Range {
+        Range::new(self.snapshot.clone(), self.root, low, high, direction)
     }
 }
 

@@ -32,7 +32,7 @@ use super::batch::{Batch, BatchBuffer, BatchReader, Chain, Found, Salt};
 use super::ledger::{Bounds, Ledger, Live, StreamState};
 use super::record::{Part, Parts, Record, encode_checkpoint};
 use super::segment::{self, HEADER_BYTES, Segment, SegmentHeader, file_name};
-use super::{RecoveredStream, WalStats};
+use super::{RecoveredStream, WalReport, WalStats};
 use crate::env::{Disk, Env, File, OpenMode};
 use crate::storage::StorageError;
 
@@ -49,15 +49,7 @@ pub(super) struct RecoveredLog {
 pub(super) fn recover(env: &Env, dir: &Path) -> Result<RecoveredLog, StorageError> {
     let disk = &**env.disk();
     let names = disk.list(dir).map_err(|error| StorageError::io("list", dir, error))?;
-    let numbers = segment_numbers(dir, &names)?;
-    let mut replay = Replay::default();
-    let mut last = None;
-    for number in &numbers {
-        last = Some(replay.segment(disk, dir, *number, Some(number) == numbers.last())?);
-    }
-    // A live entry that is in no segment was in one before the oldest.
-    let before_oldest = numbers.first().map_or(1, |oldest| oldest.saturating_sub(1).max(1));
-    let streams = replay.recovered_streams(&dir.join(file_name(before_oldest)))?;
+    let (mut replay, last, streams) = read_all(disk, dir, &names, OpenMode::Write)?;
     for name in names.iter().filter(|name| segment::is_unfinished(name)) {
         let path = dir.join(name);
         disk.remove(&path).map_err(|error| StorageError::io("remove", &path, error))?;
@@ -69,6 +61,45 @@ pub(super) fn recover(env: &Env, dir: &Path) -> Result<RecoveredLog, StorageErro
     };
     let chain = replay.chain.unwrap_or(Chain::START);
     Ok(RecoveredLog { streams, ledger: replay.ledger, segment, chain, stats })
+}
+
+/// Verifies the log in `dir` without changing anything.
+pub(super) fn check(disk: &dyn Disk, dir: &Path) -> Result<WalReport, StorageError> {
+    let names = disk.list(dir).map_err(|error| StorageError::io("list", dir, error))?;
+    let (replay, last, streams) = read_all(disk, dir, &names, OpenMode::Read)?;
+    let entries = streams.values().map(|stream| stream.entries.len() as u64);
+    let torn_bytes = last.map_or(0, |last| {
+        let (offset, bytes) = &last.last_batch;
+        last.len - offset - bytes.len() as u64
+    });
+    Ok(WalReport {
+        segments: replay.ledger.segments() as u64,
+        streams: streams.len() as u64,
+        entries: entries.sum(),
+        torn_bytes,
+        is_sealed: replay.is_sealed && torn_bytes == 0,
+    })
+}
+
+type ReadLog = (Replay, Option<LastSegment>, BTreeMap<u64, RecoveredStream>);
+
+/// Reads all segments; opens the last one as `mode` says.
+fn read_all(
+    disk: &dyn Disk,
+    dir: &Path,
+    names: &[String],
+    mode: OpenMode,
+) -> Result<ReadLog, StorageError> {
+    let numbers = segment_numbers(dir, names)?;
+    let (mut replay, mut last) = (Replay::default(), None);
+    for number in &numbers {
+        let last_mode = (Some(number) == numbers.last()).then_some(mode);
+        last = Some(replay.segment(disk, dir, *number, last_mode)?);
+    }
+    // A live entry that is in no segment was in one before the oldest.
+    let before_oldest = numbers.first().map_or(1, |oldest| oldest.saturating_sub(1).max(1));
+    let streams = replay.recovered_streams(&dir.join(file_name(before_oldest)))?;
+    Ok((replay, last, streams))
 }
 
 /// The segments in order, which must be consecutive.
@@ -163,19 +194,21 @@ struct Replay {
     entries: BTreeMap<u64, BTreeMap<u64, Bytes>>,
     /// What the next batch must say; `None` before the first segment.
     chain: Option<Chain>,
+    /// Whether the last batch so far is a seal.
+    is_sealed: bool,
 }
 
 impl Replay {
-    /// Replays one segment; `is_last` allows it a torn end.
+    /// Replays one segment; the last one, which is opened as it says, may have a torn end.
     fn segment(
         &mut self,
         disk: &dyn Disk,
         dir: &Path,
         number: u64,
-        is_last: bool,
+        last_mode: Option<OpenMode>,
     ) -> Result<LastSegment, StorageError> {
         let path = dir.join(file_name(number));
-        let mode = if is_last { OpenMode::Write } else { OpenMode::Read };
+        let mode = last_mode.unwrap_or(OpenMode::Read);
         let read_failed = |error| StorageError::io("read", &path, error);
         let file = disk.open(&path, mode).map_err(read_failed)?;
         let corrupt = |offset, reason| Err(StorageError::corrupt(&path, offset, reason));
@@ -207,7 +240,7 @@ impl Replay {
             return corrupt(offset, damage.unwrap_or_else(|| "the checkpoint is missing".into()));
         };
         if let Some(reason) = damage {
-            if !is_last {
+            if last_mode.is_none() {
                 return corrupt(offset, reason);
             }
             let next = self.chain.unwrap_or(chain);
@@ -230,13 +263,14 @@ impl Replay {
         }
         self.chain = Some(expected.followed_by(batch.crc));
         let mut parts = Parts::new(batch.records());
+        self.is_sealed = false;
         if is_first {
             return self.checkpoint(segment, &mut parts);
         }
         while let Some(part) = parts.next()? {
             match part {
                 Part::Record(record) => self.record(record)?,
-                Part::Seal => {}
+                Part::Seal => self.is_sealed = true,
                 Part::Checkpoint { .. } | Part::State { .. } => {
                     return Err("a checkpoint stands in the middle of a segment".into());
                 }

@@ -101,6 +101,8 @@ pub struct ShardLoad {
     pub term: Term,
     /// How far it has applied.
     pub applied: LogIndex,
+    /// A hash of its state there; replicas that have applied as far have the same.
+    pub hash: u64,
 }
 
 /// A worker's sign of life.
@@ -190,6 +192,8 @@ pub struct ShardInfo {
     pub term: Term,
     /// How far its leader has applied.
     pub applied: LogIndex,
+    /// A hash of the leader's state there.
+    pub hash: u64,
     /// How many databases live there.
     pub databases: u64,
     /// Documents, as its leader reported them.

@@ -8,6 +8,7 @@
 //! Left out: how a shard answers (`worker`, `shard`).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,15 @@ pub enum ShardRequest {
     Stats {
         /// The database.
         database: DatabaseId,
+    },
+    /// Says how far the group has got; answered by the leader, behind its read barrier.
+    ReadIndex,
+    /// A read that any replica may answer that knows to be at most so old.
+    Stale {
+        /// How old the answer may be.
+        max_age: Duration,
+        /// What to read: [`ShardRequest::Get`], [`ShardRequest::Count`] or [`ShardRequest::Stats`].
+        request: Box<ShardRequest>,
     },
     /// Brings the shard's group one step nearer to having exactly these members. Asked for again
     /// and again until it is so.
@@ -228,6 +238,15 @@ pub enum ShardResponse {
     },
     /// The size of a database.
     Stats(ShardStats),
+    /// How far the group has got.
+    ReadIndex(LogIndex),
+    /// The answer to a [`ShardRequest::Stale`].
+    Stale {
+        /// It was true at some moment no longer ago than this.
+        age: Duration,
+        /// The answer.
+        response: Box<ShardResponse>,
+    },
     /// How far the group has got towards the members asked for.
     Reconfigured {
         /// Whether it has exactly those, and nothing else is pending.

@@ -104,6 +104,8 @@ pub(super) fn float(value: f64, spec: &Spec, of: &str) -> Eval<String> {
 fn digits(value: f64, kind: char, spec: &Spec) -> Parts {
     let upper = matches!(kind, 'E' | 'F' | 'G');
     let mut parts = Parts::default();
+    // A hundred times a large number may be beyond all.
+    let value = if kind == '%' { value * 100.0 } else { value };
     if !value.is_finite() {
         let name = if value.is_nan() { "nan" } else { "inf" };
         parts.whole = if upper { name.to_uppercase() } else { name.to_owned() };
@@ -115,10 +117,7 @@ fn digits(value: f64, kind: char, spec: &Spec) -> Parts {
     let magnitude = value.abs();
     let text = match kind {
         'f' | 'F' => fixed(magnitude, spec.precision.unwrap_or(6), spec.alternate),
-        '%' => {
-            let hundredfold = fixed(magnitude * 100.0, spec.precision.unwrap_or(6), spec.alternate);
-            format!("{hundredfold}%")
-        }
+        '%' => format!("{}%", fixed(magnitude, spec.precision.unwrap_or(6), spec.alternate)),
         'e' | 'E' => exponential(magnitude, spec.precision.unwrap_or(6), spec.alternate),
         'g' | 'G' | 'n' => general(magnitude, spec.precision.unwrap_or(6), spec.alternate, false),
         _ => match spec.precision {

@@ -29,6 +29,14 @@ fn values_of_every_length_come_back_before_and_after_a_checkpoint() {
     let (store, opened) = open(&disk).unwrap();
     assert!(!opened.is_new);
     assert_eq!(contents(&store.snapshot()), expected);
+    let tree = store.snapshot().tree(b"t").unwrap();
+    assert_eq!(tree.entries(), lengths.len() as u64);
+    for length in lengths {
+        let value = tree.get(&(length as u32).to_be_bytes()).unwrap();
+        assert_eq!(value.unwrap()[..], expected[&b"t"[..]][&(length as u32).to_be_bytes()[..]]);
+    }
+    assert_eq!(tree.get(b"none").unwrap(), None);
+    assert_eq!(store.snapshot().tree(b"none").unwrap().get(b"k").unwrap(), None);
     let seen = store.snapshot().with_value(b"t", &1_u32.to_be_bytes(), <[u8]>::len).unwrap();
     assert_eq!(seen, Some(1));
     check(&store);

@@ -88,7 +88,7 @@ fn check_one(workload: &[Part], n: u64, fault: Fault, seed: u64) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
     fn power_loss_at_every_operation_leaves_a_checkpoint(

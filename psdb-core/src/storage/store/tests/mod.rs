@@ -4,7 +4,8 @@
 //! - `model`: random operations, snapshots, checkpoints and reopenings agree with a plain map.
 //! - `crash`: power loss at every operation of a workload.
 //! - `failure`: I/O errors and a full disk at every operation.
-//! - `damage`: every byte of a closed file, flipped.
+//! - `damage`: bytes flipped, pages misplaced, writes lost.
+//! - `salvage`: what is read from, and made of, damaged files.
 //! - `space`: pages come back, and the file shrinks.
 //! - `threads`: readers and checkpoints beside the writer.
 //! - `format`: the dumps in `docs/format.md`.
@@ -19,6 +20,7 @@ mod failure;
 mod format;
 mod golden;
 mod model;
+mod salvage;
 mod space;
 mod threads;
 

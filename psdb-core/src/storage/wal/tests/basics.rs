@@ -2,7 +2,7 @@
 //! final, and dropping answers everybody.
 
 use super::*;
-use crate::env::Disk;
+use crate::env::{Disk, OpenMode};
 
 #[test]
 fn what_is_written_comes_back() {
@@ -169,4 +169,29 @@ async fn real_files_keep_the_same_promises() {
         streams[&1].entries.keys().copied().collect::<Vec<_>>(),
         (40..50).collect::<Vec<_>>()
     );
+}
+
+/// A check tells the same as opening, and leaves what opening would cut.
+#[test]
+fn a_check_reads_and_changes_nothing() {
+    run(async {
+        let disk = SimDisk::new();
+        let (wal, _) = open(&disk, SMALL).await.unwrap();
+        wal.write(vec![append(1, 0, "a"), append(1, 1, "b"), slot(2, 0, "v")]).await.unwrap();
+        let report = Wal::check(&disk, dir()).unwrap();
+        assert_eq!((report.streams, report.entries, report.is_sealed), (2, 2, false));
+        wal.close().await.unwrap();
+        drop(wal);
+        assert!(Wal::check(&disk, dir()).unwrap().is_sealed);
+        let path = dir().join("00000001.log");
+        let file = Disk::open(&disk, &path, OpenMode::Write).unwrap();
+        let length = file.len().unwrap();
+        file.write_at(b"torn", length).unwrap();
+        for _ in 0..2 {
+            let report = Wal::check(&disk, dir()).unwrap();
+            assert_eq!((report.torn_bytes, report.entries, report.is_sealed), (4, 2, false));
+        }
+        file.write_at(&[0xff], 100).unwrap();
+        assert!(matches!(Wal::check(&disk, dir()), Err(StorageError::Corrupt { .. })));
+    });
 }
