@@ -183,19 +183,14 @@ impl Summary {
 
     fn text(&self) -> String {
         let leader = self.leader().map_or("none".to_string(), |master| master.address.to_string());
+        let (draining, moving) =
+            (ongoing("draining", self.draining()), ongoing("moving", self.moving()));
         let mut lines = vec![
             if self.is_healthy() { "healthy" } else { "unhealthy" }.to_string(),
             format!("masters    {}, leader {leader}", self.masters.len()),
-            format!("workers    {}, alive {}", self.workers.len(), self.alive()),
-            format!("shards     {}, with a leader {}", self.shards.len(), self.led()),
+            format!("workers    {}, alive {}{draining}", self.workers.len(), self.alive()),
+            format!("shards     {}, with a leader {}{moving}", self.shards.len(), self.led()),
         ];
-        // Only while they go on, since most of the time nothing does.
-        for (line, what, count) in [(2, "draining", self.draining()), (3, "moving", self.moving())]
-        {
-            if count > 0 {
-                lines[line].push_str(&format!(", {what} {count}"));
-            }
-        }
         match &self.databases {
             Ok(databases) => {
                 let (documents, size) = totals(databases);
@@ -238,6 +233,11 @@ impl Summary {
         }
         fields
     }
+}
+
+/// The end of a line about something that most of the time does not go on.
+fn ongoing(what: &str, count: u64) -> String {
+    if count == 0 { String::new() } else { format!(", {what} {count}") }
 }
 
 /// Documents and bytes of all databases.
