@@ -71,6 +71,7 @@ pub(crate) enum Command {
     Shards,
     Status,
     Lock(Lock),
+    Order(Order),
     Fault(Fault),
     Help {
         topic: Option<String>,
@@ -137,6 +138,23 @@ pub(crate) enum Lock {
     Renew { name: String, token: u64, ttl: Option<Duration> },
     Release { name: String, token: u64 },
     List,
+}
+
+/// A change of what the cluster consists of, and of where replicas are. Nodes go by their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Moves all replicas off a worker, and waits for that unless told not to.
+    DrainWorker { worker: String, wait: bool },
+    /// Lets a worker have replicas again.
+    UndrainWorker { worker: String },
+    /// Forgets a worker; asks first unless `yes`.
+    RemoveWorker { worker: String, yes: bool },
+    /// Adds a master that runs and waits to be added.
+    AddMaster { master: String, address: String },
+    /// Takes a master out of the group for ever; asks first unless `yes`.
+    RemoveMaster { master: String, yes: bool },
+    /// Moves one replica of a shard, and waits for that unless told not to.
+    MoveShard { shard: u32, from: String, to: String, wait: bool },
 }
 
 /// What `psdb dev` does to its cluster.

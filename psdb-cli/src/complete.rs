@@ -1,11 +1,12 @@
 //! What the line editor knows of the shell: completion and where a command ends.
 //!
 //! The first word completes to commands, the word after `use` and `delete` to databases, after
-//! `help` to commands, after `lock` to what is done with locks, after `import` and `export` to files,
-//! after the quoted lambda of `query`, `group` and `distinct` to what may follow it. Names of
-//! databases are those seen last, so that a key press never waits for the cluster.
+//! `help` to commands, after `lock`, `worker`, `master` and `shard` to what is done with them, after
+//! `import` and `export` to files, after the quoted lambda of `query`, `group` and `distinct` to what
+//! may follow it. Names of databases are those seen last, so that a key press never waits for the
+//! cluster.
 //!
-//! Left out: completion of fields and ids.
+//! Left out: completion of fields, ids and nodes.
 
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
 use rustyline::highlight::Highlighter;
@@ -43,6 +44,9 @@ impl Editing {
             (Some("lock"), None) => {
                 ["acquire", "list", "release", "renew"].map(str::to_string).to_vec()
             }
+            (Some("worker"), None) => ["drain", "remove", "undrain"].map(str::to_string).to_vec(),
+            (Some("master"), None) => ["add", "remove"].map(str::to_string).to_vec(),
+            (Some("shard"), None) => vec!["move".to_string()],
             (Some("import" | "export"), _) => return None,
             (Some(command), Some(_)) => after_lambda(command, before[..start].trim_ascii()),
             _ => Vec::new(),
@@ -148,6 +152,14 @@ mod tests {
         assert!(words(false, "query 'lambda d: s").is_empty());
         assert!(words(false, "query lambda d: s").is_empty());
         assert!(words(false, "count 'lambda d: 1' s").is_empty());
+    }
+
+    #[test]
+    fn what_is_done_follows_members_of_the_cluster() {
+        assert_eq!(words(false, "worker "), ["drain", "remove", "undrain"]);
+        assert_eq!(words(false, "master a"), ["add"]);
+        assert_eq!(words(false, "shard "), ["move"]);
+        assert!(words(false, "worker drain ").is_empty());
     }
 
     #[test]

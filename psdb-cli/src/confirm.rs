@@ -1,4 +1,4 @@
-//! Asking before something is deleted for ever.
+//! Asking before something is gone for ever: documents, or a node's place in the cluster.
 //!
 //! Only a person is asked: the shell and a one-shot command on a terminal, unless `--yes` is
 //! given. Scripts mean what they say. The question comes before anything else happens.
@@ -7,7 +7,7 @@
 
 use std::io::{self, BufRead, Write};
 
-use crate::command::Command;
+use crate::command::{Command, Order};
 use crate::failure::{Failure, printable};
 use crate::interrupt::or_interrupted;
 
@@ -19,6 +19,12 @@ pub(crate) fn question(command: &Command, database: Option<&str>) -> Option<Stri
         }
         (Command::Clear { yes: false }, Some(name)) => {
             Some(format!("Delete all documents of database '{name}' for ever? [y/N] "))
+        }
+        (Command::Order(Order::RemoveWorker { worker, yes: false }), _) => {
+            Some(format!("Remove worker '{worker}' from the cluster for ever? [y/N] "))
+        }
+        (Command::Order(Order::RemoveMaster { master, yes: false }), _) => {
+            Some(format!("Remove master '{master}' for ever? Its name is used up then. [y/N] "))
         }
         _ => None,
     }
@@ -58,7 +64,7 @@ mod tests {
     use crate::parse;
 
     #[test]
-    fn only_deletions_are_asked_about() {
+    fn only_what_cannot_be_undone_is_asked_about() {
         let asked = |line: &str, database| {
             let command = parse::line(line).expect("valid").expect("a command");
             question(&command, database).is_some()
@@ -69,6 +75,9 @@ mod tests {
         assert!(!asked("clear --yes", Some("films")));
         assert!(!asked("clear", None), "there is nothing to clear");
         assert!(!asked("delete_doc a", Some("films")));
+        assert!(asked("worker remove w1", None) && asked("master remove m1", None));
+        assert!(!asked("worker remove --yes w1", None) && !asked("master remove m1 --yes", None));
+        assert!(!asked("worker drain w1", None) && !asked("master add m4=h:1", None));
     }
 
     #[test]

@@ -28,7 +28,8 @@ impl Exit {
 
     /// The exit code that stands for `error`.
     pub(crate) fn of(error: &Error) -> Exit {
-        if error.is_conflict() {
+        // What is not ready is in conflict with the state the cluster is in.
+        if error.is_conflict() || matches!(error, Error::NotReady { .. }) {
             return Exit::CONFLICT;
         }
         match error.code() {
@@ -71,6 +72,8 @@ mod tests {
             (Error::DocumentNotFound { id: "x".into() }, 3),
             (Error::DocumentExists { id: "x".into() }, 4),
             (conflict, 4),
+            (Error::NotReady { what: "removing worker 'w1'".into(), reason: "full".into() }, 4),
+            (Error::NodeNotFound { name: "w9".into() }, 3),
             (unavailable, 5),
             (Error::Storage { reason: "disk full".into() }, 1),
             (Error::Directory { path: "d".into(), reason: "in use".into() }, 1),

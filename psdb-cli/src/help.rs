@@ -139,6 +139,30 @@ pub(crate) const TOPICS: &[Topic] = &[
     topic("masters", "masters", "show the masters and who leads", ""),
     topic("shards", "shards", "show the shards, their leaders and replicas", ""),
     topic(
+        "worker",
+        "worker drain ID [--no-wait] | undrain ID | remove ID [--yes]",
+        "empty a worker, end that, or forget an empty one",
+        "'drain' moves every replica to other workers and waits until the worker is empty; then it \
+         is safe to stop. Ctrl-C ends the waiting only (--no-wait does not begin it): the order \
+         stands until 'undrain'. 'remove' is for a worker that holds nothing and has stopped for \
+         good.\n\n  worker drain w3\n  worker remove w3 --yes",
+    ),
+    topic(
+        "master",
+        "master add ID=HOST:PORT | remove ID [--yes]",
+        "add a master, or take one out for ever",
+        "The new one must run already, started with --join; HOST:PORT is where other nodes reach \
+         it. 'add' returns when it votes. The name of a removed master is used up.\n\n  master add \
+         m4=10.0.1.4:50060\n  master remove m1 --yes",
+    ),
+    topic(
+        "shard",
+        "shard move SHARD FROM TO [--no-wait]",
+        "move one replica of a shard from a worker to another",
+        "It returns when the replica on TO votes and the one on FROM is gone. Ctrl-C ends the \
+         waiting only.\n\n  shard move 7 w1 w4",
+    ),
+    topic(
         "lock",
         "lock acquire NAME [ttl=30s] [wait=0s] | renew NAME TOKEN [ttl=30s] | release NAME TOKEN | list",
         "hold a lock that one at a time may have, for a while",

@@ -8,6 +8,8 @@
 //!
 //! Left out: where a line of the shell ends when a document spans several (`statement`).
 
+mod members;
+
 use std::time::Duration;
 
 use crate::command::{Aggregate, Change, Command, Fault, Group, Lambda, Lock, Query};
@@ -17,7 +19,7 @@ use crate::settings;
 use crate::tokens::Tokens;
 
 /// Commands of the interface that later versions bring.
-const LATER: [&str; 5] = ["explain", "index", "worker", "master", "shard"];
+const LATER: [&str; 2] = ["explain", "index"];
 
 /// Parses one line; `None` if it is empty or a comment.
 pub(crate) fn line(text: &str) -> Result<Option<Command>, Failure> {
@@ -92,6 +94,9 @@ impl Parser<'_> {
             "masters" => Command::Masters,
             "shards" => Command::Shards,
             "status" => Command::Status,
+            "worker" => Command::Order(self.worker()?),
+            "master" => Command::Order(self.master()?),
+            "shard" => Command::Order(self.shard()?),
             "lock" => Command::Lock(self.lock()?),
             "help" => Command::Help { topic: self.tokens.word()?.map(str::to_string) },
             "exit" | "quit" => Command::Exit,

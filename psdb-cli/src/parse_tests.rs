@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{arguments, first_word, line};
-use crate::command::{Change, Command, Fault, Lambda, Lock, Query};
+use crate::command::{Change, Command, Fault, Lambda, Lock, Order, Query};
 use crate::failure::Failure;
 
 fn parsed(text: &str) -> Command {
@@ -238,6 +238,29 @@ fn locks_take_their_durations_in_any_order() {
 }
 
 #[test]
+fn orders_name_nodes_and_take_their_flag_before_or_after() {
+    let worker = || "w1".to_string();
+    let moved = |wait| Order::MoveShard { shard: 7, from: "w1".into(), to: "w4".into(), wait };
+    for (text, order) in [
+        ("worker drain w1", Order::DrainWorker { worker: worker(), wait: true }),
+        ("worker drain w1 --no-wait", Order::DrainWorker { worker: worker(), wait: false }),
+        ("worker drain --no-wait w1", Order::DrainWorker { worker: worker(), wait: false }),
+        ("worker undrain w1", Order::UndrainWorker { worker: worker() }),
+        ("worker remove w1", Order::RemoveWorker { worker: worker(), yes: false }),
+        ("worker remove w1 --yes", Order::RemoveWorker { worker: worker(), yes: true }),
+        (
+            "master add m4=[::1]:50060",
+            Order::AddMaster { master: "m4".into(), address: "[::1]:50060".into() },
+        ),
+        ("master remove --yes m1", Order::RemoveMaster { master: "m1".into(), yes: true }),
+        ("shard move 7 w1 w4", moved(true)),
+        ("shard move 7 w1 w4 --no-wait", moved(false)),
+    ] {
+        assert_eq!(parsed(text), Command::Order(order), "{text}");
+    }
+}
+
+#[test]
 fn mistakes_are_named_and_the_usage_is_shown() {
     for (text, part) in [
         ("frobnicate", "unknown command 'frobnicate'; 'help' lists all commands"),
@@ -296,6 +319,20 @@ fn mistakes_are_named_and_the_usage_is_shown() {
         ("lock renew jobs 7 wait=1s", "unexpected 'wait=1s'"),
         ("lock release jobs 7 ttl=1s", "unexpected 'ttl=1s'"),
         ("lock list jobs", "unexpected 'jobs'"),
+        ("worker", "needs drain, undrain or remove"),
+        ("worker stop w1", "unexpected 'stop'"),
+        ("worker drain", "needs the worker's name"),
+        ("worker drain w1 w2", "unexpected 'w2'"),
+        ("worker undrain w1 --no-wait", "unexpected '--no-wait'"),
+        ("master", "needs add or remove"),
+        ("master add m4", "'m4' is no master; write ID=HOST:PORT"),
+        ("master add =h:1", "write ID=HOST:PORT"),
+        ("master drain m1", "unexpected 'drain'"),
+        ("shard", "needs move"),
+        ("shard split 1", "unexpected 'split'"),
+        ("shard move one w1 w2", "needs a whole number, not 'one'"),
+        ("shard move 99999999999 w1 w2", "there is no shard 99999999999"),
+        ("shard move 1 w1", "needs the worker it goes to"),
         ("explain lambda d: True", "'explain' is not available yet"),
     ] {
         let message = refusal(text);

@@ -92,6 +92,9 @@ pub(crate) struct Values {
     /// How many replicas each shard of a new cluster gets (master, dev); 3.
     #[arg(long, value_name = "N")]
     pub(crate) replicas: Option<u32>,
+    /// A worker dead for so long is given up: its replicas are rebuilt elsewhere (master, dev); 60s.
+    #[arg(long, value_name = "DURATION", env = "PSDB_REPLACE_AFTER")]
+    pub(crate) replace_after: Option<String>,
     /// How log lines look.
     #[arg(long, value_enum, env = "PSDB_LOG_FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
@@ -115,6 +118,7 @@ impl Values {
             data_dir: self.data_dir.or(file.data_dir),
             shards: self.shards.or(file.shards),
             replicas: self.replicas.or(file.replicas),
+            replace_after: self.replace_after.or(file.replace_after),
             log_format: self.log_format.or(file.log_format),
         }
     }

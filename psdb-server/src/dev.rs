@@ -19,7 +19,7 @@ use crate::{api, signals};
 
 /// Runs the cluster until it is asked to stop.
 pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
-    let Role::Dev { masters, workers, shards, replicas } = settings.role else {
+    let Role::Dev { masters, workers, shards, replicas, replace_after } = settings.role else {
         return Err(Failure::usage("this is no dev cluster"));
     };
     let stopping = signals::stopping()
@@ -27,7 +27,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     let clients = bind(&settings.listen).await?;
     let address = settings.advertise.clone().map_or_else(|| serve::bound(&clients), Ok)?;
     let mut cluster = Cluster::builder().masters(masters).workers(workers).shards(shards);
-    cluster = cluster.replicas(replicas);
+    cluster = cluster.replicas(replicas).replace_after(replace_after);
     if let Some(path) = &settings.data_dir {
         cluster = cluster.data_dir(path);
     } else {

@@ -13,6 +13,7 @@
 mod api;
 mod args;
 mod dev;
+mod duration;
 mod exit;
 mod guard;
 mod log;

@@ -4,20 +4,37 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use psdb::client::parse_url;
 use psdb::transport::message::WorkerTraits;
 use psdb::{Address, validate_database_name};
 
 use crate::args::{LogFormat, NodeArguments, RoleArguments, Values};
+use crate::duration;
 use crate::exit::Failure;
 
 /// What kind of process this is, with what only that kind needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    Master { peers: BTreeMap<String, Address>, join: bool, shards: u32, replicas: u32 },
-    Worker { masters: Vec<Address>, traits: WorkerTraits },
-    Dev { masters: u32, workers: u32, shards: u32, replicas: u32 },
+    Master {
+        peers: BTreeMap<String, Address>,
+        join: bool,
+        shards: u32,
+        replicas: u32,
+        replace_after: Duration,
+    },
+    Worker {
+        masters: Vec<Address>,
+        traits: WorkerTraits,
+    },
+    Dev {
+        masters: u32,
+        workers: u32,
+        shards: u32,
+        replicas: u32,
+        replace_after: Duration,
+    },
 }
 
 /// Everything a process needs to know.
@@ -75,6 +92,7 @@ fn with_defaults(kind: &str, mut values: Values) -> Values {
     if kind != "worker" {
         values.shards.get_or_insert(16);
         values.replicas.get_or_insert(3);
+        values.replace_after.get_or_insert_with(|| "60s".to_owned());
     }
     if kind == "dev" {
         values.masters.get_or_insert_with(|| vec!["3".to_owned()]);
@@ -123,7 +141,9 @@ fn master(mut values: Values) -> Result<Settings, Failure> {
     }
     let join = values.join.unwrap_or(false);
     let peers = parse_peers(&values.peers.take().unwrap_or_default())?;
-    let settings = node(Role::Master { peers: peers.clone(), join, shards, replicas }, values)?;
+    let replace_after = replace_after(&values)?;
+    let role = Role::Master { peers: peers.clone(), join, shards, replicas, replace_after };
+    let settings = node(role, values)?;
     if join && peers.len() < 2 {
         return Err(Failure::usage("--join needs --peers with the masters of the cluster"));
     }
@@ -146,7 +166,13 @@ fn worker(mut values: Values) -> Result<Settings, Failure> {
     node(Role::Worker { masters, traits }, values)
 }
 
+fn replace_after(values: &Values) -> Result<Duration, Failure> {
+    let text = values.replace_after.as_deref().unwrap_or("60s");
+    duration::parse(text).map_err(|wrong| Failure::usage(format!("--replace-after {wrong}")))
+}
+
 fn dev(values: Values) -> Result<Settings, Failure> {
+    let replace_after = replace_after(&values)?;
     let masters = values.masters.unwrap_or_default().join(",");
     let masters = masters
         .parse()
@@ -155,7 +181,7 @@ fn dev(values: Values) -> Result<Settings, Failure> {
     let (shards, replicas) = (values.shards.unwrap_or(16), values.replicas.unwrap_or(3));
     let replicas = replicas.min(workers);
     Ok(Settings {
-        role: Role::Dev { masters, workers, shards, replicas },
+        role: Role::Dev { masters, workers, shards, replicas, replace_after },
         node_id: values.node_id.unwrap_or_else(|| "dev".to_owned()),
         listen: needed(values.listen, "--listen")?,
         peer_listen: String::new(),
@@ -221,14 +247,20 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory for the test");
         let file = directory.path().join("psdb.toml");
         let text = "node-id = \"m9\"\nlisten = \"127.0.0.1:1\"\npeer-listen = \"127.0.0.1:2\"\n\
-                    data-dir = \"d\"\nshards = 4\n";
+                    data-dir = \"d\"\nshards = 4\nreplace-after = \"2m\"\n";
         std::fs::write(&file, text).expect("the file can be written");
         let settings = resolve(&format!("master --node-id m1 --config {}", file.display()));
         let settings = settings.expect("it is complete");
         assert_eq!((settings.node_id.as_str(), settings.listen.as_str()), ("m1", "127.0.0.1:1"));
         assert_eq!(
             settings.role,
-            Role::Master { peers: BTreeMap::new(), join: false, shards: 4, replicas: 3 }
+            Role::Master {
+                peers: BTreeMap::new(),
+                join: false,
+                shards: 4,
+                replicas: 3,
+                replace_after: Duration::from_mins(2),
+            }
         );
     }
 
@@ -242,6 +274,8 @@ mod tests {
             (format!("master {node} --peers b"), "write ID=HOST:PORT"),
             (format!("master {node} --shards 0"), "at least 1"),
             (format!("master {node} --join"), "--join needs --peers"),
+            (format!("master {node} --replace-after 60"), "--replace-after '60' is no duration"),
+            ("dev --replace-after soon".to_owned(), "'soon' is no duration"),
             (
                 node.replace("127.0.0.1:0 --data", "0.0.0.0:1 --data").replacen("", "master ", 1),
                 "--peer-advertise",

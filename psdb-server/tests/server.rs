@@ -7,7 +7,8 @@
 //! - `conformance` proves that a database behaves the same wherever it is.
 //! - `python` proves the same of a client that knows nothing of PSDB but reflection.
 //! - `shell` proves that the shell answers the same on a cluster as embedded.
-//! - `members` proves that workers and masters come and go while documents flow.
+//! - `members` proves that workers and masters come and go by orders over gRPC.
+//! - `story` proves that nothing is lost while workers die and return, too.
 //! - `partition` proves what happens when the network is cut.
 //!
 //! Left out: seeded faults, which the core's simulated clusters have.
@@ -32,3 +33,5 @@ mod python;
 mod shell;
 #[path = "server/six.rs"]
 mod six;
+#[path = "server/story.rs"]
+mod story;

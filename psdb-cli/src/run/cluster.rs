@@ -22,7 +22,8 @@ impl Runner {
                 vec![
                     worker.name.clone(),
                     worker.address.to_string(),
-                    worker.status.as_str().to_string(),
+                    standing(worker),
+                    worker.zone.clone().unwrap_or("-".to_string()),
                     worker.shards.to_string(),
                     worker.leaders.to_string(),
                     worker.documents.to_string(),
@@ -30,7 +31,8 @@ impl Runner {
                 ]
             })
             .collect();
-        let head = ["worker", "address", "status", "shards", "leaders", "documents", "size"];
+        let head =
+            ["worker", "address", "status", "zone", "shards", "leaders", "documents", "size"];
         let objects = workers.iter().map(worker_object).collect();
         self.output.answer("workers", &table(&head, &rows), vec![("workers", Json::List(objects))])
     }
@@ -64,6 +66,10 @@ impl Runner {
                     shard.shard.to_string(),
                     shard.leader.as_ref().map_or("-".to_string(), ToString::to_string),
                     replicas.join(","),
+                    shard
+                        .moving
+                        .as_ref()
+                        .map_or("-".to_string(), |(from, to)| format!("{from}>{to}")),
                     shard.term.to_string(),
                     shard.databases.to_string(),
                     shard.documents.to_string(),
@@ -71,7 +77,8 @@ impl Runner {
                 ]
             })
             .collect();
-        let head = ["shard", "leader", "replicas", "term", "databases", "documents", "size"];
+        let head =
+            ["shard", "leader", "replicas", "moving", "term", "databases", "documents", "size"];
         let objects = shards.iter().map(shard_object).collect();
         self.output.answer("shards", &table(&head, &rows), vec![("shards", Json::List(objects))])
     }
@@ -154,6 +161,14 @@ impl Summary {
         self.workers.iter().filter(|worker| worker.status == WorkerStatus::Alive).count() as u64
     }
 
+    fn draining(&self) -> u64 {
+        self.workers.iter().filter(|worker| worker.draining).count() as u64
+    }
+
+    fn moving(&self) -> u64 {
+        self.shards.iter().filter(|shard| shard.moving.is_some()).count() as u64
+    }
+
     fn led(&self) -> u64 {
         self.shards.iter().filter(|shard| shard.leader.is_some()).count() as u64
     }
@@ -168,11 +183,13 @@ impl Summary {
 
     fn text(&self) -> String {
         let leader = self.leader().map_or("none".to_string(), |master| master.address.to_string());
+        let (draining, moving) =
+            (ongoing("draining", self.draining()), ongoing("moving", self.moving()));
         let mut lines = vec![
             if self.is_healthy() { "healthy" } else { "unhealthy" }.to_string(),
             format!("masters    {}, leader {leader}", self.masters.len()),
-            format!("workers    {}, alive {}", self.workers.len(), self.alive()),
-            format!("shards     {}, with a leader {}", self.shards.len(), self.led()),
+            format!("workers    {}, alive {}{draining}", self.workers.len(), self.alive()),
+            format!("shards     {}, with a leader {}{moving}", self.shards.len(), self.led()),
         ];
         match &self.databases {
             Ok(databases) => {
@@ -189,8 +206,16 @@ impl Summary {
         let leader = self.leader().map_or(Json::Null, |m| Json::text(m.address.as_str()));
         let count = |count: usize| Json::Number(count as u64);
         let masters = vec![("total", count(self.masters.len())), ("leader", leader)];
-        let workers = vec![("total", count(self.workers.len())), ("alive", self.alive().into())];
-        let shards = vec![("total", count(self.shards.len())), ("led", self.led().into())];
+        let workers = vec![
+            ("total", count(self.workers.len())),
+            ("alive", self.alive().into()),
+            ("draining", self.draining().into()),
+        ];
+        let shards = vec![
+            ("total", count(self.shards.len())),
+            ("led", self.led().into()),
+            ("moving", self.moving().into()),
+        ];
         let mut fields = vec![
             ("healthy", Json::Bool(self.is_healthy())),
             ("masters", Json::Object(masters)),
@@ -208,6 +233,11 @@ impl Summary {
         }
         fields
     }
+}
+
+/// The end of a line about something that most of the time does not go on.
+fn ongoing(what: &str, count: u64) -> String {
+    if count == 0 { String::new() } else { format!(", {what} {count}") }
 }
 
 /// Documents and bytes of all databases.
@@ -232,11 +262,19 @@ fn replicas(shard: &ShardInfo) -> Vec<&str> {
     replicas
 }
 
+/// A worker's health, and whether it is being emptied.
+fn standing(worker: &WorkerInfo) -> String {
+    let draining = if worker.draining { ",draining" } else { "" };
+    format!("{}{draining}", worker.status.as_str())
+}
+
 fn worker_object(worker: &WorkerInfo) -> Json {
     Json::Object(vec![
         ("id", Json::text(&worker.name)),
         ("address", Json::text(worker.address.as_str())),
         ("status", Json::text(worker.status.as_str())),
+        ("draining", Json::Bool(worker.draining)),
+        ("zone", worker.zone.as_ref().map_or(Json::Null, Json::text)),
         ("shards", worker.shards.into()),
         ("leaders", worker.leaders.into()),
         ("documents", worker.documents.into()),
@@ -257,10 +295,14 @@ fn master_object(master: &MasterInfo) -> Json {
 fn shard_object(shard: &ShardInfo) -> Json {
     let leader = shard.leader.as_ref().map_or(Json::Null, |leader| Json::text(leader.as_str()));
     let replicas = replicas(shard).into_iter().map(Json::text).collect();
+    let moving = shard.moving.as_ref().map_or(Json::Null, |(from, to)| {
+        Json::Object(vec![("from", Json::text(from.as_str())), ("to", Json::text(to.as_str()))])
+    });
     Json::Object(vec![
         ("id", u64::from(shard.shard.0).into()),
         ("leader", leader),
         ("replicas", Json::List(replicas)),
+        ("moving", moving),
         ("term", shard.term.0.into()),
         ("applied", shard.applied.0.into()),
         ("databases", shard.databases.into()),

@@ -18,6 +18,7 @@ mod export;
 mod import;
 mod locks;
 mod many;
+mod orders;
 mod queries;
 
 use crate::command::{Command, Lambda};
@@ -94,6 +95,7 @@ impl Runner {
             Command::Shards => self.shards().await,
             Command::Status => self.status().await,
             Command::Lock(lock) => self.lock(&lock).await,
+            Command::Order(order) => self.order(order).await,
             Command::Fault(fault) => self.fault(fault).await,
             Command::Help { topic } => {
                 let dev = self.backend.faults().is_some();
@@ -173,5 +175,7 @@ fn lambda_failure(error: psdb::Error, lambdas: &[&Lambda]) -> Failure {
     Failure::Database { error, lambda, hint }
 }
 
+#[cfg(test)]
+mod order_tests;
 #[cfg(test)]
 mod tests;

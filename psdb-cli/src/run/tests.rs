@@ -37,14 +37,14 @@ impl Captured {
 }
 
 /// What a script came to.
-struct Ran {
-    exit: u8,
-    out: String,
-    err: String,
+pub(super) struct Ran {
+    pub(super) exit: u8,
+    pub(super) out: String,
+    pub(super) err: String,
 }
 
 /// Runs a script against `double`, with `options` before it.
-async fn run(double: &Double, options: &[&str], script: &str) -> Ran {
+pub(super) async fn run(double: &Double, options: &[&str], script: &str) -> Ran {
     let words = std::iter::once("psdb").chain(options.iter().copied());
     let arguments = Arguments::try_parse_from(words).expect("valid options");
     let pipe = Terminal { stdin: false, stdout: false, stderr: false };
@@ -59,7 +59,7 @@ async fn run(double: &Double, options: &[&str], script: &str) -> Ran {
 }
 
 /// A double with a database `films` that holds two documents.
-fn films() -> Double {
+pub(super) fn films() -> Double {
     let double = Double::default();
     let documents = [("a", r#"{"_id": "a", "x":  1}"#), ("b", r#"{"_id": "b"}"#)];
     state(&double)
@@ -68,7 +68,7 @@ fn films() -> Double {
     double
 }
 
-fn state(double: &Double) -> std::sync::MutexGuard<'_, State> {
+pub(super) fn state(double: &Double) -> std::sync::MutexGuard<'_, State> {
     double.state.lock().expect("not poisoned")
 }
 
@@ -377,12 +377,12 @@ async fn the_cluster_shows_itself() {
     let script = "workers\nmasters\nshards\nstatus";
     let simple = run(&films(), &["-o", "simple"], script).await;
     let expected = "\
-worker    address   status   shards  leaders  documents  size
-worker-1  worker-1  suspect       4        2          7  2.0 KiB
+worker    address   status   zone  shards  leaders  documents  size
+worker-1  worker-1  suspect  -          4        2          7  2.0 KiB
 master    role    term  log
 master-1  leader     3    9
-shard  leader  replicas           term  databases  documents  size
-    0  -       worker-1,worker-2     1          1          7  2.0 KiB
+shard  leader  replicas           moving  term  databases  documents  size
+    0  -       worker-1,worker-2  -          1          1          7  2.0 KiB
 unhealthy
 masters    1, leader master-1
 workers    1, alive 0
@@ -395,7 +395,7 @@ documents  2, 10 B
     let first = json.out.lines().next().expect("a line");
     assert_eq!(
         first,
-        r#"{"ok":true,"command":"workers","workers":[{"id":"worker-1","address":"worker-1","status":"suspect","shards":4,"leaders":2,"documents":7,"bytes":2048}]}"#
+        r#"{"ok":true,"command":"workers","workers":[{"id":"worker-1","address":"worker-1","status":"suspect","draining":false,"zone":null,"shards":4,"leaders":2,"documents":7,"bytes":2048}]}"#
     );
     for line in json.out.lines() {
         let object: serde_json::Value = serde_json::from_str(line).expect("an object");

@@ -11,7 +11,7 @@ use psdb::env::DiskStats;
 use psdb::transport::message::{
     LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
 };
-use psdb::{Error, Result};
+use psdb::{Error, Result, ShardId};
 
 use super::{
     Backend, Change, ChangedMany, Cursor, DatabaseSummary, Faults, Find, Group, Groups, Inserted,
@@ -29,6 +29,10 @@ pub(crate) struct State {
     pub(crate) calls: Vec<String>,
     /// What every query reports as skipped.
     pub(crate) skipped: SkippedDocuments,
+    /// What `workers` answers, one after the other, the last for ever; a sample if there is none.
+    pub(crate) workers: VecDeque<Vec<WorkerInfo>>,
+    /// What `shards` answers, likewise.
+    pub(crate) shards: VecDeque<Vec<ShardInfo>>,
 }
 
 #[derive(Clone, Default)]
@@ -79,6 +83,15 @@ fn documents<'a>(state: &'a mut State, database: &str) -> Result<&'a mut BTreeMa
 fn existing<'a>(state: &'a mut State, database: &str, id: &str) -> Result<&'a mut String> {
     let missing = || Error::DocumentNotFound { id: id.into() };
     documents(state, database)?.get_mut(id).ok_or_else(missing)
+}
+
+/// The next of `answers`, the last of which stays.
+fn next<T: Clone>(answers: &mut VecDeque<Vec<T>>, sample: fn() -> T) -> Vec<T> {
+    let last = answers.len() == 1;
+    match if last { answers.front().cloned() } else { answers.pop_front() } {
+        Some(answer) => answer,
+        None => vec![sample()],
+    }
 }
 
 struct Found {
@@ -257,7 +270,7 @@ impl Backend for Double {
     }
 
     fn workers(&self) -> Reply<'_, Vec<WorkerInfo>> {
-        self.with("workers".into(), |_| Ok(vec![samples::worker()]))
+        self.with("workers".into(), |state| Ok(next(&mut state.workers, samples::worker)))
     }
 
     fn masters(&self) -> Reply<'_, Vec<MasterInfo>> {
@@ -265,7 +278,27 @@ impl Backend for Double {
     }
 
     fn shards(&self) -> Reply<'_, Vec<ShardInfo>> {
-        self.with("shards".into(), |_| Ok(vec![samples::shard()]))
+        self.with("shards".into(), |state| Ok(next(&mut state.shards, samples::shard)))
+    }
+
+    fn drain_worker<'a>(&'a self, worker: &'a str, draining: bool) -> Reply<'a, ()> {
+        self.with(format!("drain {worker} {draining}"), |_| Ok(()))
+    }
+
+    fn remove_worker<'a>(&'a self, worker: &'a str) -> Reply<'a, ()> {
+        self.with(format!("remove worker {worker}"), |_| Ok(()))
+    }
+
+    fn add_master<'a>(&'a self, master: &'a str, address: &'a str) -> Reply<'a, ()> {
+        self.with(format!("add master {master} {address}"), |_| Ok(()))
+    }
+
+    fn remove_master<'a>(&'a self, master: &'a str) -> Reply<'a, ()> {
+        self.with(format!("remove master {master}"), |_| Ok(()))
+    }
+
+    fn move_shard<'a>(&'a self, shard: ShardId, from: &'a str, to: &'a str) -> Reply<'a, ()> {
+        self.with(format!("move {shard} {from} {to}"), |_| Ok(()))
     }
 
     fn acquire_lock<'a>(
@@ -339,7 +372,7 @@ impl Faults for Double {
 }
 
 /// One of each thing a cluster consists of.
-mod samples {
+pub(crate) mod samples {
     use psdb::transport::message::{
         LockInfo, LockLease, MasterInfo, ShardInfo, WorkerInfo, WorkerStatus,
     };
@@ -360,7 +393,7 @@ mod samples {
         }
     }
 
-    pub(super) fn worker() -> WorkerInfo {
+    pub(crate) fn worker() -> WorkerInfo {
         WorkerInfo {
             name: "worker-1".into(),
             node: NodeId(1),
@@ -385,7 +418,7 @@ mod samples {
         }
     }
 
-    pub(super) fn shard() -> ShardInfo {
+    pub(crate) fn shard() -> ShardInfo {
         ShardInfo {
             shard: ShardId(0),
             leader: None,

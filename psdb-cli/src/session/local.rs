@@ -15,7 +15,7 @@ use psdb::env::DiskStats;
 use psdb::transport::message::{
     LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
 };
-use psdb::{Client, Cluster, Document, DocumentId, Error, Limits, Lock, Result};
+use psdb::{Address, Client, Cluster, Document, DocumentId, Error, Limits, Lock, Result, ShardId};
 
 use crate::settings::{Place, Settings};
 
@@ -258,6 +258,26 @@ impl Backend for Local {
 
     fn shards(&self) -> Reply<'_, Vec<ShardInfo>> {
         Box::pin(self.client.shards())
+    }
+
+    fn drain_worker<'a>(&'a self, worker: &'a str, draining: bool) -> Reply<'a, ()> {
+        Box::pin(self.client.drain_worker(worker, draining))
+    }
+
+    fn remove_worker<'a>(&'a self, worker: &'a str) -> Reply<'a, ()> {
+        Box::pin(self.client.remove_worker(worker))
+    }
+
+    fn add_master<'a>(&'a self, master: &'a str, address: &'a str) -> Reply<'a, ()> {
+        Box::pin(self.client.add_master(master, Address::from(address)))
+    }
+
+    fn remove_master<'a>(&'a self, master: &'a str) -> Reply<'a, ()> {
+        Box::pin(self.client.remove_master(master))
+    }
+
+    fn move_shard<'a>(&'a self, shard: ShardId, from: &'a str, to: &'a str) -> Reply<'a, ()> {
+        Box::pin(self.client.move_shard(shard, from, to))
     }
 
     fn acquire_lock<'a>(

@@ -21,7 +21,7 @@ use psdb::transport::BoxFuture;
 use psdb::transport::message::{
     IndexDefinition, LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
 };
-use psdb::{DocumentId, Result};
+use psdb::{DocumentId, Result, ShardId};
 
 pub(crate) use open::open;
 
@@ -143,6 +143,15 @@ pub(crate) trait Backend: Send + Sync {
     fn workers(&self) -> Reply<'_, Vec<WorkerInfo>>;
     fn masters(&self) -> Reply<'_, Vec<MasterInfo>>;
     fn shards(&self) -> Reply<'_, Vec<ShardInfo>>;
+
+    /// Orders all replicas off a worker, or lets it have some again.
+    fn drain_worker<'a>(&'a self, worker: &'a str, draining: bool) -> Reply<'a, ()>;
+    fn remove_worker<'a>(&'a self, worker: &'a str) -> Reply<'a, ()>;
+    /// Returns when the new master votes.
+    fn add_master<'a>(&'a self, master: &'a str, address: &'a str) -> Reply<'a, ()>;
+    fn remove_master<'a>(&'a self, master: &'a str) -> Reply<'a, ()>;
+    /// Returns when the move has begun.
+    fn move_shard<'a>(&'a self, shard: ShardId, from: &'a str, to: &'a str) -> Reply<'a, ()>;
 
     fn acquire_lock<'a>(
         &'a self,

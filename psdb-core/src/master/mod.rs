@@ -197,6 +197,7 @@ async fn tick(core: Arc<Core>) {
         } else {
             core.health.step_down();
             core.mover.step_down();
+            core.note_cluster().await;
         }
         // Woken early when a worker has joined, since the cluster may be waiting for it.
         let _elapsed = core.env.timeout(core.options.tick, core.joined.notified()).await;
@@ -204,6 +205,16 @@ async fn tick(core: Arc<Core>) {
 }
 
 impl Core {
+    /// Notes in the directory which cluster this is, so that a master of another one is told from
+    /// its peers before they exchange anything. A follower learns it from the log.
+    async fn note_cluster(&self) {
+        let state = self.group.state();
+        let Some(settings) = state.settings() else { return };
+        if let Err(error) = self.directory.join(settings.cluster).await {
+            tracing::warn!(master = %self.options.name, %error, "the cluster was not noted");
+        }
+    }
+
     async fn lead(&self) {
         // Everything below is decided on this state; without the barrier a deposed leader would
         // go on deciding on an old one (harmless, but noise).

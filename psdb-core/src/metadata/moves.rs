@@ -28,14 +28,21 @@ impl Metadata {
         if let Some(moving) = &placement.moving {
             return Err(invalid(format!(
                 "a replica of shard {shard} is moving from {} to {} already",
-                moving.from, moving.to
+                self.called(moving.from),
+                self.called(moving.to)
             )));
         }
         if !placement.replicas.contains_key(&from) {
-            return Err(invalid(format!("worker {from} holds no replica of shard {shard}")));
+            return Err(invalid(format!(
+                "{} holds no replica of shard {shard}",
+                self.called(from)
+            )));
         }
         if placement.replicas.contains_key(&to) {
-            return Err(invalid(format!("worker {to} holds a replica of shard {shard} already")));
+            return Err(invalid(format!(
+                "{} holds a replica of shard {shard} already",
+                self.called(to)
+            )));
         }
         let worker = self.worker(to).ok_or_else(|| Error::NodeNotFound { name: to.to_string() })?;
         let (address, generation) = (worker.address.clone(), Epoch(self.map.epoch.0 + 1));
@@ -82,6 +89,14 @@ impl Metadata {
         }
         self.workers.remove(&worker);
         Ok(Response::Done)
+    }
+
+    /// A worker as people know it.
+    fn called(&self, worker: NodeId) -> String {
+        match self.worker(worker) {
+            Some(known) => format!("worker '{}'", known.name),
+            None => format!("worker {worker}"),
+        }
     }
 
     fn placement(&self, shard: ShardId) -> Result<&Placement> {

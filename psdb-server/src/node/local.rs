@@ -42,6 +42,10 @@ impl Local {
         &self.entry
     }
 
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
     /// From now on messages are answered by `handler`.
     pub(super) fn serve(&self, handler: Arc<NodeHandler>) {
         // Called once, by whoever started the role.

@@ -9,6 +9,7 @@
 //!
 //! Left out: a whole cluster in one process (`dev`).
 
+mod kinship;
 mod local;
 mod loopback;
 mod watchdog;
@@ -51,9 +52,16 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     let doors = Doors { api, target: node.local.clone(), stopping: stopping.clone() };
     let serving = serve::start(&doors, clients, Some(peers));
     println!("{ready}");
+    let estranged = async {
+        match &settings.role {
+            Role::Master { peers, .. } => kinship::estranged(&node.local, peers).await,
+            Role::Worker { .. } | Role::Dev { .. } => std::future::pending().await,
+        }
+    };
     let ended = tokio::select! {
         biased;
         () = signals::stopped(stopping) => Ok(()),
+        failure = estranged => Err(failure),
         failure = watchdog::watch(&node.handler) => Err(failure),
     };
     serving.drain().await;
@@ -146,7 +154,7 @@ async fn start_role(
     let (env, directory, home) = (env.clone(), directory.clone(), home.clone());
     let mut handler = NodeHandler::default();
     match &settings.role {
-        Role::Master { peers, join, shards, replicas } => {
+        Role::Master { peers, join, shards, replicas, replace_after } => {
             let mut masters = peers.clone();
             masters.entry(entry.name.clone()).or_insert(entry.peer);
             let options = MasterOptions {
@@ -154,6 +162,7 @@ async fn start_role(
                 replicas: *replicas,
                 initial_workers: *replicas,
                 join: *join,
+                replace_after: *replace_after,
                 ..MasterOptions::new(entry.name, masters)
             };
             let master = Master::start(options, env, directory, home, transport).await?;

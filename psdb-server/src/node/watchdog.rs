@@ -3,14 +3,16 @@
 //! After a failed write or sync nothing is known of the disk, so a group stops for good (it is
 //! never retried). A node that went on without some of its groups would look alive and be none;
 //! it ends, says why, and whoever started it decides. So does a worker whose directory was wiped or
-//! restored from an old copy: it must not vote with what it has forgotten.
+//! restored from an old copy: it must not vote with what it has forgotten. A master whose group has
+//! broken down without a word, which a panic of the engine is, ends too.
 //!
-//! Left out: judging disks before they fail.
+//! Left out: judging disks before they fail; replicas that break down so, which look like those
+//! that moved away.
 
 use std::time::Duration;
 
 use psdb::cluster::NodeHandler;
-use psdb::raft::GroupStatus;
+use psdb::raft::{GroupStatus, StatusWatch};
 
 use crate::exit::Failure;
 
@@ -25,10 +27,36 @@ pub(super) async fn watch(handler: &NodeHandler) -> Failure {
             None => std::future::pending().await,
         }
     };
+    let broken = async {
+        match &handler.master {
+            Some(master) => broken_down(master.group().watch()).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         biased;
         refusal = refused => Failure::from(refusal),
+        failure = broken => failure,
         failure = failed(handler) => failure,
+    }
+}
+
+/// Returns when the group of `watch` has come to an end that nobody asked for.
+async fn broken_down(mut watch: StatusWatch) -> Failure {
+    let mut last = None;
+    while let Some(status) = watch.changed().await {
+        last = failure(status);
+    }
+    match last {
+        Some(reason) => Failure::io(format!("a Raft group has failed: {reason}")),
+        None => Failure {
+            code: 70,
+            message:
+                "the masters' Raft group has broken down here; the log says where. If another \
+                      master was started with an empty directory under its old name, that is why: \
+                      remove it, and add one under a new name"
+                    .to_owned(),
+        },
     }
 }
 

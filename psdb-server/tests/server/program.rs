@@ -90,6 +90,72 @@ async fn a_worker_that_lost_its_directory_ends_with_78_and_the_way_out() {
 }
 
 #[tokio::test]
+async fn a_master_with_the_directory_of_another_cluster_ends_with_78() {
+    let mut cluster = Processes::start(3, 1, 2).await;
+    let client = cluster.client(&["m1", "m2", "m3"]).await;
+    // It takes a founded cluster to have databases.
+    eventually("the cluster serves", Duration::from_secs(30), || async {
+        client.create_database("notes").await
+    })
+    .await;
+    let leader = client
+        .masters()
+        .await
+        .expect("the masters answer")
+        .into_iter()
+        .find(|master| master.leads)
+        .expect("one leads");
+    let left_over = cluster.name_of(leader.address.as_str());
+    for node in cluster.nodes.values_mut() {
+        node.kill();
+    }
+    // The other two begin anew at the same addresses, and forget the directory of the third.
+    let others: Vec<&str> = ["m1", "m2", "m3"].into_iter().filter(|m| *m != left_over).collect();
+    for name in &others {
+        std::fs::remove_dir_all(cluster.directory().join(name)).expect("it can be removed");
+        cluster.node(name).start().await;
+    }
+    cluster.add("w2").await;
+    let client = cluster.client(&others).await;
+    eventually("a new cluster is founded", Duration::from_secs(30), || async {
+        client.create_database("anew").await
+    })
+    .await;
+    let stranger = cluster.node(&left_over);
+    stranger.start().await;
+    assert_eq!(stranger.end().await.code(), Some(78), "{}", stranger.errors());
+    assert!(stranger.errors().contains("belongs to cluster"), "{}", stranger.errors());
+    assert!(stranger.errors().contains("with an empty directory and --join"));
+}
+
+/// A master that lost its directory makes the leader's engine give up, since its log goes back. The
+/// leader must not stay as a process that looks alive; the others elect a new one.
+#[tokio::test]
+async fn a_leader_whose_group_broke_down_ends_and_the_others_go_on() {
+    let mut cluster = Processes::start(3, 1, 2).await;
+    let client = cluster.client(&["m1", "m2", "m3"]).await;
+    eventually("the cluster serves", Duration::from_secs(30), || async {
+        client.create_database("notes").await
+    })
+    .await;
+    let masters = client.masters().await.expect("the masters answer");
+    let leader = masters.iter().find(|master| master.leads).expect("one leads");
+    let leader = cluster.name_of(leader.address.as_str());
+    let wiped = ["m1", "m2", "m3"].into_iter().find(|name| *name != leader).expect("two others");
+    cluster.node(wiped).kill();
+    std::fs::remove_dir_all(cluster.directory().join(wiped)).expect("it can be removed");
+    cluster.node(wiped).start().await;
+    let leader = cluster.node(&leader);
+    assert_eq!(leader.end().await.code(), Some(70), "{}", leader.errors());
+    assert!(leader.errors().contains("under a new name"), "{}", leader.errors());
+    leader.start().await;
+    eventually("the masters take changes", Duration::from_secs(30), || async {
+        client.create_database("after").await
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn damage_is_65_with_file_and_offset() {
     let directory = tempfile::tempdir().expect("a directory for the test");
     let data = directory.path().join("m");
