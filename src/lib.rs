@@ -27,3 +27,8 @@ pub mod wire;
 
 pub use client::{ConnectOptions, connect, connect_with};
 pub use psdb_core::*;
+
+/// The README's examples are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
