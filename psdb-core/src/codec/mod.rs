@@ -17,4 +17,5 @@ pub mod frames;
 mod json;
 pub mod key;
 
+pub(crate) use document::Place;
 pub use document::{ArrayRef, EncodedDocument, Metadata, ObjectRef, RESERVED_FIELDS, ValueRef};

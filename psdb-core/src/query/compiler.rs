@@ -15,7 +15,8 @@ use super::eval;
 use super::lexer::invalid;
 use super::object::{Builtin, Method, Type};
 use super::predicate::{
-    Arguments, Call, Clause, Code, Comprehension, Element, Lambda, MethodCall, Part, Target,
+    Arguments, Call, Clause, Code, Comprehension, Element, FieldName, Get, Key, Lambda, MethodCall,
+    Part, Target,
 };
 use crate::types::Result;
 
@@ -135,7 +136,7 @@ impl Compiler<'_> {
             return Ok(Code::Slice(target, Box::new(parts)));
         }
         Ok(match self.node(index)? {
-            Code::Str(name) => Code::Field(target, name),
+            Code::Str(name) => Code::Field(target, FieldName::new(name)),
             index => Code::Subscript(target, Box::new(index)),
         })
     }
@@ -286,7 +287,11 @@ impl Compiler<'_> {
         if method == Some(Method::Get) && plain {
             let mut codes = arguments.by_position.iter().map(|argument| argument.code.clone());
             if let (Some(key), default, None) = (codes.next(), codes.next(), codes.next()) {
-                return Ok(Code::Get(Box::new((receiver, key, default))));
+                let key = match key {
+                    Code::Str(name) => Key::Constant(FieldName::new(name)),
+                    key => Key::Computed(key),
+                };
+                return Ok(Code::Get(Box::new(Get { target: receiver, key, default })));
             }
         }
         let name = name.as_str().into();

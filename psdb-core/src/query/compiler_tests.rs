@@ -1,6 +1,6 @@
 //! Golden scripts of compiled code, written with brackets: `(operator operands)`.
 
-use super::predicate::{Arguments, Code, Element, Target};
+use super::predicate::{Arguments, Code, Element, Get, Key, Target};
 use super::{Program, expr};
 use crate::golden::run_scripts;
 use crate::types::Result;
@@ -58,7 +58,7 @@ fn shown(code: &Code) -> String {
         Code::Set(items) => format!("(set{})", elements(items)),
         Code::Dict(entries) => format!("(dict {})", entries.len()),
         Code::Comprehension(parts) => comprehension(parts),
-        Code::Field(target, name) => format!("{}[{name:?}]", shown(target)),
+        Code::Field(target, field) => format!("{}[{:?}]", shown(target), field.name),
         Code::Attribute(target, name) => format!("{}.{name}", shown(target)),
         Code::Subscript(target, index) => format!("{}[{}]", shown(target), shown(index)),
         Code::Slice(target, parts) => {
@@ -76,8 +76,12 @@ fn shown(code: &Code) -> String {
             )
         }
         Code::Get(parts) => {
-            let (target, key, default) = &**parts;
-            format!("(get {} {}{})", shown(target), shown(key), all(default))
+            let Get { target, key, default } = &**parts;
+            let key = match key {
+                Key::Constant(field) => format!("{:?}", field.name),
+                Key::Computed(key) => shown(key),
+            };
+            format!("(get {} {key}{})", shown(target), all(default))
         }
         Code::Unary(operator, operand) => format!("({operator:?} {})", shown(operand)),
         Code::Binary(operator, a, b) => {

@@ -28,7 +28,7 @@ use super::ast::Comparator;
 use super::object::repr::quoted;
 use super::object::{Method, Type, float};
 use super::plan::Plan;
-use super::predicate::Code;
+use super::predicate::{Code, Get, Key};
 use crate::codec::key::{CUT_BYTES, encode_constant};
 use crate::types::{IndexName, Value};
 
@@ -123,14 +123,20 @@ fn comparison<'c>(
 /// The top-level field that `code` reads, and whether a missing one reads as `None`.
 fn field(code: &Code) -> Option<(&str, bool)> {
     match code {
-        Code::Field(target, name) if matches!(**target, Code::Document) => Some((name, false)),
+        Code::Field(target, field) if matches!(**target, Code::Document) => {
+            Some((&field.name, false))
+        }
         Code::Attribute(target, name) if matches!(**target, Code::Document) => {
             // A method of dicts is not a field.
             let method = Method::named(name).is_some_and(|method| method.belongs_to(Type::Dict));
             (!method).then_some((name, false))
         }
         Code::Get(parts) => match &**parts {
-            (Code::Document, Code::Str(name), None | Some(Code::None)) => Some((name, true)),
+            Get {
+                target: Code::Document,
+                key: Key::Constant(field),
+                default: None | Some(Code::None),
+            } => Some((&field.name, true)),
             _ => None,
         },
         _ => None,

@@ -9,6 +9,7 @@ use num_bigint::BigInt;
 
 use super::ast::{Binary, Comparator, Made, Unary};
 use super::object::{Builtin, Method, Type};
+use crate::codec::Place;
 
 /// A compiled expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +37,7 @@ pub(super) enum Code {
     Dict(Box<[(Option<Code>, Code)]>),
     Comprehension(Box<Comprehension>),
     /// `target["name"]`.
-    Field(Box<Code>, Box<str>),
+    Field(Box<Code>, FieldName),
     /// `target.name`.
     Attribute(Box<Code>, Box<str>),
     Subscript(Box<Code>, Box<Code>),
@@ -44,7 +45,7 @@ pub(super) enum Code {
     Call(Box<Call>),
     MethodCall(Box<MethodCall>),
     /// `target.get(key, default)`.
-    Get(Box<(Code, Code, Option<Code>)>),
+    Get(Box<Get>),
     Unary(Unary, Box<Code>),
     Binary(Binary, Box<Code>, Box<Code>),
     And(Box<[Code]>),
@@ -59,6 +60,47 @@ pub(super) enum Code {
     },
     Conditional(Box<[Code; 3]>),
     Lambda(Box<Lambda>),
+}
+
+/// A constant name of a field, with the place where it was found last.
+#[derive(Debug)]
+pub(super) struct FieldName {
+    pub(super) name: Box<str>,
+    pub(super) place: Place,
+}
+
+impl FieldName {
+    pub(super) fn new(name: Box<str>) -> FieldName {
+        FieldName { name, place: Place::default() }
+    }
+}
+
+impl Clone for FieldName {
+    fn clone(&self) -> FieldName {
+        FieldName::new(self.name.clone())
+    }
+}
+
+impl PartialEq for FieldName {
+    /// The place says nothing about what is computed.
+    fn eq(&self, other: &FieldName) -> bool {
+        self.name == other.name
+    }
+}
+
+/// `target.get(key, default)`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Get {
+    pub(super) target: Code,
+    pub(super) key: Key,
+    pub(super) default: Option<Code>,
+}
+
+/// What `get` looks for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Key {
+    Constant(FieldName),
+    Computed(Code),
 }
 
 /// A part of an f-string.

@@ -24,6 +24,9 @@
 //!
 //! Left out: checking (`validate`), writing (`builder`).
 
+use std::cmp::Ordering::{Equal, Greater, Less};
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use crate::types::Value;
 
 pub(crate) const VERSION: u8 = 1;
@@ -69,6 +72,11 @@ pub struct ArrayRef<'a> {
 pub struct ObjectRef<'a> {
     pub(crate) body: &'a [u8],
 }
+
+/// Where a field was found last time: which one in the order of writing. Any number is right; a
+/// good one saves a search. Threads may share it.
+#[derive(Debug, Default)]
+pub(crate) struct Place(AtomicU32);
 
 pub(crate) fn word(bytes: &[u8], at: usize) -> usize {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize
@@ -144,27 +152,59 @@ impl<'a> ObjectRef<'a> {
 
     /// The field called `name`, found without decoding any other.
     pub fn get(&self, name: &str) -> Option<ValueRef<'a>> {
+        self.find(name).map(|(_, value)| value)
+    }
+
+    /// As [`ObjectRef::get`], looking first where the field was found last time.
+    ///
+    /// Documents of a database mostly have their fields in one order, so a query that keeps a
+    /// place per field finds it with one comparison instead of a search, whose steps are what a
+    /// scan mostly waits for.
+    pub(crate) fn get_near(&self, name: &str, place: &Place) -> Option<ValueRef<'a>> {
+        let len = self.len();
+        let near = place.0.load(Ordering::Relaxed) as usize;
+        if near < len
+            && let Some(value) =
+                self.value_if_named(word(self.body, self.table(len) + 4 * near), name)
+        {
+            return Some(value);
+        }
+        let (found, value) = self.find(name)?;
+        place.0.store(found as u32, Ordering::Relaxed);
+        Some(value)
+    }
+
+    /// Where the offsets of the entries stand.
+    fn table(&self, len: usize) -> usize {
+        self.body.len() - 4 - if len > SORTED_ABOVE { 8 } else { 4 } * len
+    }
+
+    /// The field called `name`, and which one in the order of writing it is.
+    fn find(&self, name: &str) -> Option<(usize, ValueRef<'a>)> {
         let len = self.len();
         if len > SORTED_ABOVE {
             return self.search(name.as_bytes(), len);
         }
-        let table = self.body.len() - 4 - 4 * len;
-        (0..len).find_map(|index| self.value_if_named(word(self.body, table + 4 * index), name))
+        let table = self.table(len);
+        (0..len).find_map(|index| {
+            Some((index, self.value_if_named(word(self.body, table + 4 * index), name)?))
+        })
     }
 
-    fn search(&self, name: &[u8], len: usize) -> Option<ValueRef<'a>> {
+    fn search(&self, name: &[u8], len: usize) -> Option<(usize, ValueRef<'a>)> {
         let order = self.body.len() - 4 - 4 * len;
-        let table = order - 4 * len;
-        let entry = |rank: usize| word(self.body, table + 4 * word(self.body, order + 4 * rank));
+        let table = self.table(len);
+        let index = |rank: usize| word(self.body, order + 4 * rank);
+        let entry = |rank: usize| word(self.body, table + 4 * index(rank));
         let (mut low, mut high) = (0, len);
         while low < high {
             let middle = low.midpoint(high);
             let at = entry(middle);
             match self.name_at(at).cmp(name) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => {
-                    return Some(read_value(&self.body[at + 4 + name.len()..]));
+                Less => low = middle + 1,
+                Greater => high = middle,
+                Equal => {
+                    return Some((index(middle), read_value(&self.body[at + 4 + name.len()..])));
                 }
             }
         }
@@ -183,8 +223,7 @@ impl<'a> ObjectRef<'a> {
     /// The fields in the order they were written in.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a str, ValueRef<'a>)> + use<'a> {
         let (object, len) = (*self, self.len());
-        let tables = if len > SORTED_ABOVE { 8 } else { 4 };
-        let table = object.body.len() - 4 - tables * len;
+        let table = object.table(len);
         (0..len).map(move |index| {
             let entry = word(object.body, table + 4 * index);
             let name = object.name_at(entry);

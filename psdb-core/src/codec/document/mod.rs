@@ -25,6 +25,7 @@ use super::json;
 use crate::types::{Error, Limits, Result, Value};
 
 pub(crate) use builder::{Builder, DuplicateName, duplicate};
+pub(crate) use layout::Place;
 pub use layout::{ArrayRef, ObjectRef, ValueRef};
 pub use metadata::{Metadata, RESERVED_FIELDS};
 

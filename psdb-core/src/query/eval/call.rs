@@ -4,8 +4,9 @@
 
 use super::arguments::{Given, bind};
 use super::{Context, Env};
+use crate::query::object::compare::lookup;
 use crate::query::object::{Method, Object, Text, Type};
-use crate::query::predicate::{Call, Code, MethodCall};
+use crate::query::predicate::{Call, Get, Key, MethodCall};
 use crate::query::raised::{Eval, refused, type_error};
 
 impl<'a> Context<'a> {
@@ -98,24 +99,32 @@ impl<'a> Context<'a> {
     }
 
     /// `target.get(key, default)`.
-    pub(super) fn get(
-        &mut self,
-        parts: &'a (Code, Code, Option<Code>),
-        env: &Env<'a>,
-    ) -> Eval<Object<'a>> {
-        let (target, key, default) = parts;
+    pub(super) fn get(&mut self, parts: &'a Get, env: &Env<'a>) -> Eval<Object<'a>> {
+        let Get { target, key, default } = parts;
         let target = self.eval(target, env)?;
         if !matches!(target, Object::Fields(_) | Object::Dict(_)) {
             self.attribute(&target, Method::Get.name())?;
         }
-        let key = self.eval(key, env)?;
+        let computed = match key {
+            Key::Constant(_) => None,
+            Key::Computed(key) => Some(self.eval(key, env)?),
+        };
         let default = match default {
             Some(default) => self.eval(default, env)?,
             None => Object::None,
         };
-        let found = match (&target, &key) {
-            (Object::Fields(fields), Object::Str(name)) => fields.get(name).map(Object::of),
-            _ => crate::query::object::compare::lookup(&target, &key, self.meter)?,
+        let found = match (&target, key, &computed) {
+            (Object::Fields(fields), Key::Constant(field), _) => {
+                fields.get_near(&field.name, &field.place).map(Object::of)
+            }
+            (_, Key::Constant(field), _) => {
+                lookup(&target, &Object::Str(Text::Borrowed(&field.name)), self.meter)?
+            }
+            (Object::Fields(fields), _, Some(Object::Str(name))) => {
+                fields.get(name).map(Object::of)
+            }
+            (_, _, Some(key)) => lookup(&target, key, self.meter)?,
+            (_, Key::Computed(_), None) => None,
         };
         Ok(found.unwrap_or(default))
     }

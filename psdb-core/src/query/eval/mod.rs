@@ -126,7 +126,12 @@ impl<'a> Context<'a> {
         match code {
             Code::Field(target, name) => {
                 let target = self.eval(target, env)?;
-                self.field(&target, name)
+                if let Object::Fields(fields) = &target
+                    && let Some(value) = fields.get_near(&name.name, &name.place)
+                {
+                    return Ok(Object::of(value));
+                }
+                self.field(&target, &name.name)
             }
             Code::Compare(first, rest) => self.compare(first, rest, env),
             Code::And(operands) => self.and(operands, env),
