@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use psdb_core::codec::EncodedDocument;
+use psdb_core::codec::{EncodedDocument, ValueRef};
 use psdb_core::query::{Documents, Source};
 use psdb_core::{DocumentId, IndexName, Limits};
 
@@ -65,6 +65,14 @@ impl Source for Table {
     fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a> {
         assert!(after.is_none(), "nothing here reads pages");
         Box::new(self.0.iter())
+    }
+
+    fn document(&self, id: &DocumentId) -> Option<&EncodedDocument> {
+        let named = |document: &EncodedDocument| match document.get("_id") {
+            Some(ValueRef::Str(name)) => name.cmp(id.as_str()),
+            _ => std::cmp::Ordering::Less,
+        };
+        self.0.binary_search_by(named).ok().map(|at| &self.0[at])
     }
 
     fn index_range<'a>(

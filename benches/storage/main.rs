@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use engine::{Engine, Maker, key, value};
 use measure::median;
-use psdb_benches::{Rate, Report, load, machine, median_rate};
+use psdb_benches::{Rate, Report, load, machine, median_rate, rate};
 
 const MAKERS: [Maker; 6] = [
     Maker { name: "psdb", open: |dir| Box::new(psdb::Psdb::open(dir, psdb::CACHE_BYTES).0) },
@@ -150,7 +150,7 @@ fn loaded(plan: &Plan, dir: &Path, report: &mut Report) {
         }
         engines = open_all(dir);
         for (name, _, engine) in &engines {
-            let loaded = measure::rate(|| {
+            let loaded = rate(|| {
                 engine.load(&mut (0..plan.entries).map(|n| (key(n), value(n))));
                 plan.entries
             });
