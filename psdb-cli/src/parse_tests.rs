@@ -260,9 +260,16 @@ fn orders_name_nodes_and_take_their_flag_before_or_after() {
     }
 }
 
+fn are_refused(mistakes: &[(&str, &str)]) {
+    for (text, part) in mistakes {
+        let message = refusal(text);
+        assert!(message.contains(part), "{text}: {message}");
+    }
+}
+
 #[test]
 fn mistakes_are_named_and_the_usage_is_shown() {
-    for (text, part) in [
+    are_refused(&[
         ("frobnicate", "unknown command 'frobnicate'; 'help' lists all commands"),
         ("create", "'create' needs a name"),
         ("create a [1]", "not 1"),
@@ -306,6 +313,13 @@ fn mistakes_are_named_and_the_usage_is_shown() {
         ("partition a|b|c", "two sides"),
         ("partition a|", "both sides"),
         ("drop 101", "0 to 100"),
+        ("explain lambda d: True", "'explain' is not available yet"),
+    ]);
+}
+
+#[test]
+fn mistakes_about_locks_and_members_are_named() {
+    are_refused(&[
         ("lock", "needs acquire, renew, release or list"),
         ("lock take jobs", "unexpected 'take'"),
         ("lock acquire", "needs the lock's name"),
@@ -333,11 +347,7 @@ fn mistakes_are_named_and_the_usage_is_shown() {
         ("shard move one w1 w2", "needs a whole number, not 'one'"),
         ("shard move 99999999999 w1 w2", "there is no shard 99999999999"),
         ("shard move 1 w1", "needs the worker it goes to"),
-        ("explain lambda d: True", "'explain' is not available yet"),
-    ] {
-        let message = refusal(text);
-        assert!(message.contains(part), "{text}: {message}");
-    }
+    ]);
 }
 
 #[test]
