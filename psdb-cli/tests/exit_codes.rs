@@ -106,8 +106,7 @@ fn ctrl_c_interrupts_a_command_and_the_wait_for_one() {
     // While it waits for the next line.
     let mut shell = Conversation::start(&["-o", "json"]);
     shell.done("create c");
-    shell.interrupt();
-    let ran = shell.end();
+    let ran = shell.interrupt_to_the_end();
     assert_eq!((ran.code, ran.out.as_str()), (130, ""));
 }
 

@@ -124,6 +124,17 @@ impl Conversation {
         assert!(status.success(), "{kill}");
     }
 
+    /// Presses Ctrl-C and waits for the end. The pipe stays open, since its end is a reason to leave
+    /// as well, and may be seen first.
+    #[cfg(unix)]
+    pub(crate) fn interrupt_to_the_end(mut self) -> Ran {
+        let held = self.stdin.take();
+        self.interrupt();
+        let ran = self.end();
+        drop(held);
+        ran
+    }
+
     /// Closes the pipe and waits for the end: the exit code and what else was written.
     pub(crate) fn end(mut self) -> Ran {
         self.stdin = None;
