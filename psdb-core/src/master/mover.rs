@@ -209,7 +209,8 @@ impl Mover {
         let shards = &metadata.map().shards;
         let quiet = shards.values().all(|placement| placement.moving.is_none())
             && metadata.workers().all(|worker| worker.status == WorkerStatus::Alive);
-        let leaders = leaders(metadata);
+        let leaders =
+            metadata.leaders().into_iter().map(|(shard, (_, node))| (shard, node)).collect();
         let next = rebalance::next_hand_over(&leaders, shards, seats).filter(|_| quiet);
         let Some((shard, _, to)) = next else {
             self.state.lock().uneven_since = None;
@@ -243,18 +244,6 @@ impl Mover {
         };
         self.env.spawn(handing).detach();
     }
-}
-
-/// Who leads each shard, by the reports that were replicated.
-fn leaders(metadata: &Metadata) -> BTreeMap<ShardId, NodeId> {
-    let leads = |shard: &ShardId| {
-        let claims = metadata.workers().filter_map(|worker| {
-            let load = worker.loads.get(shard).filter(|load| load.leads)?;
-            Some((load.term, worker.node))
-        });
-        claims.max().map(|(_, node)| (*shard, node))
-    };
-    metadata.map().shards.keys().filter_map(leads).collect()
 }
 
 /// Asks the shard's group for its next step; says whether it has nothing left to do.

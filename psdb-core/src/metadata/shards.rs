@@ -80,7 +80,7 @@ impl Metadata {
     }
 
     /// Who leads each shard, by the claim with the highest term.
-    pub(super) fn leaders(&self) -> BTreeMap<ShardId, (Term, NodeId)> {
+    pub fn leaders(&self) -> BTreeMap<ShardId, (Term, NodeId)> {
         let mut leaders = BTreeMap::new();
         for (node, shard, load) in self.reports().filter(|(_, _, load)| load.leads) {
             let claim = (load.term, node);
