@@ -317,12 +317,13 @@ pub fn group<S: Source>(
 ) -> Result<(Groups, Skipped)> {
     let (mut groups, mut skipped) = (Groups::default(), Skipped::new(grouping.strict));
     for document in candidates(source, filter).0 {
-        if !skipped.matches(filter, document, meter)? {
+        let document = document?;
+        if !skipped.matches(filter, &document, meter)? {
             continue;
         }
-        let found = evaluated(grouping, document, meter);
-        let Some((key, partial)) = skipped.value(document, found)? else { continue };
-        let first = DocumentId::from(id_of(document));
+        let found = evaluated(grouping, &document, meter);
+        let Some((key, partial)) = skipped.value(&document, found)? else { continue };
+        let first = DocumentId::from(id_of(&document));
         groups.add(Group { key, first, count: 1, partial }, &grouping.aggregate)?;
     }
     Ok((groups, skipped))

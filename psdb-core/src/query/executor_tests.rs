@@ -6,12 +6,13 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{Execution, count};
 use crate::codec::{EncodedDocument, key};
-use crate::query::{Documents, Program, Source};
-use crate::types::{DocumentId, IndexName, Limits};
+use crate::query::{Direction, Documents, Entries, Program, Source, SourceIndex};
+use crate::types::{DocumentId, IndexName, Limits, Result};
 
 /// Documents in memory, with at most one index of one field.
 #[derive(Clone, Default)]
@@ -43,27 +44,38 @@ impl Memory {
 impl Source for Memory {
     fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a> {
         let low = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.clone()));
-        Box::new(self.documents.range((low, Bound::Unbounded)).map(|(_, document)| document))
+        let documents = self.documents.range((low, Bound::Unbounded));
+        Box::new(documents.map(|(_, document)| Ok(document.clone())))
     }
 
-    fn index_range<'a>(
+    fn index_entries<'a>(
         &'a self,
         _index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-    ) -> Option<Documents<'a>> {
+        direction: Direction,
+    ) -> Option<Entries<'a>> {
         let (_, entries) = self.index.as_ref()?;
         let (low, high) = (low.map(<[u8]>::to_vec), high.map(<[u8]>::to_vec));
-        Some(Box::new(entries.range((low, high)).map(|(_, id)| &self.documents[id])))
+        let entries = entries.range((low, high));
+        let entries = entries.map(|(key, id)| Ok((Bytes::copy_from_slice(key), id.clone())));
+        Some(match direction {
+            Direction::Ascending => Box::new(entries),
+            Direction::Descending => Box::new(entries.rev()),
+        })
     }
 
-    fn document(&self, id: &DocumentId) -> Option<&EncodedDocument> {
-        self.documents.get(id)
+    fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
+        Ok(self.documents.get(id).cloned())
     }
 
-    fn indexes(&self) -> Vec<(IndexName, Vec<String>)> {
-        let index = self.index.iter();
-        index.map(|(field, _)| (IndexName::from(field.as_str()), vec![field.clone()])).collect()
+    fn indexes(&self) -> Vec<SourceIndex> {
+        let index = |(field, _): &(String, _)| SourceIndex {
+            name: IndexName::from(field.as_str()),
+            fields: vec![field.clone()],
+            complete: true,
+        };
+        self.index.iter().map(index).collect()
     }
 
     fn count(&self) -> u64 {

@@ -12,7 +12,7 @@
 use super::Program;
 use super::plan::Plan;
 use super::planner::plan;
-use crate::types::IndexName;
+use super::source::SourceIndex;
 
 /// What a query asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,17 +32,18 @@ pub struct Asked<'q> {
 /// # Examples
 ///
 /// ```
-/// use psdb_core::query::{Asked, Program, explain};
+/// use psdb_core::query::{Asked, Program, SourceIndex, explain};
 ///
 /// let filter = Program::compile("lambda d: d['age'] > 30")?;
 /// let asked = Asked { filter: Some(&filter), limit: Some(10), ..Asked::default() };
+/// let age = SourceIndex { name: "age".into(), fields: vec!["age".into()], complete: true };
 /// assert_eq!(
-///     explain(&asked, &[("age".into(), vec!["age".into()])]),
+///     explain(&asked, &[age]),
 ///     "first 10\n└─ filter lambda d: d['age'] > 30\n   └─ index age where age > 30\n"
 /// );
 /// # Ok::<(), psdb_core::Error>(())
 /// ```
-pub fn explain(asked: &Asked<'_>, indexes: &[(IndexName, Vec<String>)]) -> String {
+pub fn explain(asked: &Asked<'_>, indexes: &[SourceIndex]) -> String {
     let mut steps = Vec::new();
     if let Some(limit) = asked.limit {
         steps.push(format!("first {limit}"));
@@ -75,14 +76,18 @@ pub fn explain(asked: &Asked<'_>, indexes: &[(IndexName, Vec<String>)]) -> Strin
 mod tests {
     //! Shows every step.
 
-    use super::{Asked, Program, explain};
+    use super::{Asked, Program, SourceIndex, explain};
 
     #[test]
     fn steps_stand_the_last_first() {
         let compile = |text: &str| Program::compile(text).expect("a lambda of the language");
         let filter = compile("lambda d: d.get('role') in ('Dev', 'Ops') and 1 < d['age']");
         let order = compile("lambda d: d['name']");
-        let indexes = ["role", "age"].map(|name| (name.into(), vec![name.to_owned()]));
+        let indexes = ["role", "age"].map(|name| SourceIndex {
+            name: name.into(),
+            fields: vec![name.to_owned()],
+            complete: true,
+        });
         let asked =
             Asked { filter: Some(&filter), order: Some((&order, true)), skip: 5, limit: Some(10) };
         let expected = "\

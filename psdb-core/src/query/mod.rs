@@ -58,4 +58,4 @@ pub use meter::Meter;
 pub use program::Program;
 pub use raised::EvalError;
 pub use selection::{Among, Selection, select};
-pub use source::{Documents, Source};
+pub use source::{Direction, Documents, Entries, Source, SourceIndex};

@@ -9,6 +9,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::codec::document::EncodedDocument;
 use crate::codec::key;
 use crate::storage::{BPlusTree, NotAscending};
@@ -19,7 +21,7 @@ use crate::types::DocumentId;
 #[derive(Clone)]
 pub(super) struct Index {
     pub(super) definition: Arc<IndexDefinition>,
-    pub(super) entries: BPlusTree<Arc<[u8]>, DocumentId>,
+    pub(super) entries: BPlusTree<Bytes, DocumentId>,
 }
 
 impl Index {
@@ -32,7 +34,7 @@ impl Index {
         &self,
         documents: &BPlusTree<DocumentId, EncodedDocument>,
     ) -> Result<Index, NotAscending> {
-        let mut entries: Vec<(Arc<[u8]>, DocumentId)> = documents
+        let mut entries: Vec<(Bytes, DocumentId)> = documents
             .iter()
             .map(|(id, document)| (entry_key(&self.definition, id, document), id.clone()))
             .collect();
@@ -62,11 +64,7 @@ impl Index {
     }
 }
 
-fn entry_key(
-    definition: &IndexDefinition,
-    id: &DocumentId,
-    document: &EncodedDocument,
-) -> Arc<[u8]> {
+fn entry_key(definition: &IndexDefinition, id: &DocumentId, document: &EncodedDocument) -> Bytes {
     let values: Vec<_> = definition.fields.iter().map(|field| document.get(field)).collect();
     key::index_key(&values, id).into()
 }

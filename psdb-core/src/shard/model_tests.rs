@@ -253,7 +253,7 @@ fn check_equal(shard: &Shard, model: &Model) {
         assert_eq!(values(&view), expected.values());
         assert_eq!(view.stats().documents, expected.documents.len() as u64);
         for index in indexes() {
-            let found = view.index_range(&index.name, Bound::Unbounded, Bound::Unbounded);
+            let found = view.index_entries(&index.name, Bound::Unbounded, Bound::Unbounded);
             assert_eq!(found.unwrap().count(), expected.documents.len());
         }
     }

@@ -122,11 +122,9 @@ impl Script {
                 }
             }
             ("index", name) => {
-                let range = view.index_range(&name.into(), Bound::Unbounded, Bound::Unbounded);
-                let ids = range.map(|documents| {
-                    let ids: Vec<String> = documents
-                        .map(|document| document.metadata().unwrap().id.to_string())
-                        .collect();
+                let entries = view.index_entries(&name.into(), Bound::Unbounded, Bound::Unbounded);
+                let ids = entries.map(|entries| {
+                    let ids: Vec<String> = entries.map(|(_, id)| id.to_string()).collect();
                     ids.join(" ")
                 });
                 self.say(line, ids.as_deref().unwrap_or("no such index"));

@@ -9,11 +9,13 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::database::Database;
 use crate::codec::document::EncodedDocument;
-use crate::query::{Documents, Source};
+use crate::query::{Direction, Documents, Entries, Source, SourceIndex};
 use crate::transport::message::{IndexDefinition, ShardStats};
-use crate::types::{DatabaseId, DocumentId, IndexName};
+use crate::types::{DatabaseId, DocumentId, IndexName, Result};
 
 /// An immutable snapshot of one database on one shard; owned, and cheap to clone.
 #[derive(Clone)]
@@ -56,41 +58,50 @@ impl DatabaseView {
         self.database.documents.range((low, Bound::Unbounded)).map(|(_, document)| document)
     }
 
-    /// The documents whose entries in an index lie between two keys, in the index's order; `None`
-    /// if there is no such index.
-    pub fn index_range<'a>(
+    /// The entries of an index whose keys lie within the bounds, in the index's order and walked
+    /// from both ends; `None` if there is no such index.
+    pub fn index_entries<'a>(
         &'a self,
         index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-    ) -> Option<impl Iterator<Item = &'a EncodedDocument> + use<'a>> {
+    ) -> Option<impl DoubleEndedIterator<Item = (&'a Bytes, &'a DocumentId)> + use<'a>> {
         let index = self.database.indexes.iter().find(|i| i.definition.name == *index)?;
-        let entries = index.entries.range::<[u8], _>((low, high));
-        Some(entries.filter_map(|(_, id)| self.database.documents.get(id)))
+        Some(index.entries.range::<[u8], _>((low, high)))
     }
 }
 
 impl Source for DatabaseView {
     fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a> {
-        Box::new(self.documents(after))
+        Box::new(self.documents(after).map(|document| Ok(document.clone())))
     }
 
-    fn index_range<'a>(
+    fn index_entries<'a>(
         &'a self,
         index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-    ) -> Option<Documents<'a>> {
-        let found: Documents<'a> = Box::new(self.index_range(index, low, high)?);
-        Some(found)
+        direction: Direction,
+    ) -> Option<Entries<'a>> {
+        let entries = self.index_entries(index, low, high)?;
+        let entries = entries.map(|(key, id)| Ok((key.clone(), id.clone())));
+        Some(match direction {
+            Direction::Ascending => Box::new(entries),
+            Direction::Descending => Box::new(entries.rev()),
+        })
     }
 
-    fn document(&self, id: &DocumentId) -> Option<&EncodedDocument> {
-        self.get(id)
+    fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
+        Ok(self.get(id).cloned())
     }
 
-    fn indexes(&self) -> Vec<(IndexName, Vec<String>)> {
-        self.definitions().map(|index| (index.name.clone(), index.fields.clone())).collect()
+    fn indexes(&self) -> Vec<SourceIndex> {
+        let index = |index: &IndexDefinition| SourceIndex {
+            name: index.name.clone(),
+            fields: index.fields.clone(),
+            complete: true,
+        };
+        self.definitions().map(index).collect()
     }
 
     fn count(&self) -> u64 {
