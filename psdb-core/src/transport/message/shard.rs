@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::IndexDefinition;
 use crate::query::{Aggregate, Groups};
 use crate::types::{
-    Address, DatabaseId, DocumentId, Error, LogIndex, NodeId, RequestId, Term, Value,
+    Address, DatabaseId, DocumentId, Error, IndexName, LogIndex, NodeId, RequestId, Term, Value,
 };
 
 /// A request to the shard named by the message's group.
@@ -112,6 +112,21 @@ pub enum ShardRequest {
     },
     /// Says how many documents and bytes one database has on this shard; linearizable.
     Stats {
+        /// The database.
+        database: DatabaseId,
+    },
+    /// Makes these the indexes of a database, unless it has later ones, and says how they stand.
+    /// What is new is built by the shard itself. Asked for again and again until all are ready.
+    EnsureIndexes {
+        /// The database.
+        database: DatabaseId,
+        /// Grows with every change of the definitions, from 0 for those it was opened with.
+        version: u64,
+        /// All its indexes.
+        definitions: Vec<IndexDefinition>,
+    },
+    /// Says how the indexes of a database stand; linearizable.
+    Indexes {
         /// The database.
         database: DatabaseId,
     },
@@ -300,6 +315,32 @@ pub struct ShardStats {
     pub bytes: u64,
 }
 
+/// How far an index has been built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IndexState {
+    /// It lacks documents; queries do not use it.
+    Building,
+    /// It has all documents.
+    Ready,
+}
+
+/// An index of one database on one shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexStatus {
+    /// Its name.
+    pub name: IndexName,
+    /// Its fields.
+    pub fields: Vec<String>,
+    /// How far it is.
+    pub state: IndexState,
+    /// How many entries it has: one for each document, and one more for each element of an array.
+    pub entries: u64,
+    /// Of how many documents it has entries.
+    pub documents_done: u64,
+    /// How many documents there are.
+    pub documents: u64,
+}
+
 /// The answer to a [`ShardRequest`], inside a [`super::Reply`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ShardResponse {
@@ -329,6 +370,8 @@ pub enum ShardResponse {
     },
     /// The size of a database.
     Stats(ShardStats),
+    /// How the indexes of a database stand, in the order of their definitions.
+    Indexes(Vec<IndexStatus>),
     /// How far the group has got.
     ReadIndex(LogIndex),
     /// The answer to a [`ShardRequest::Stale`].
