@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use sum::Sum;
 
+use super::ahead::Ahead;
 use super::executor::{Skipped, candidates, id_of};
 use super::source::Source;
 use super::{EvalError, Meter, Program, PyError};
@@ -316,7 +317,8 @@ pub fn group<S: Source>(
     meter: &Meter,
 ) -> Result<(Groups, Skipped)> {
     let (mut groups, mut skipped) = (Groups::default(), Skipped::new(grouping.strict));
-    for document in candidates(source, filter).0 {
+    let reads = filter.unwrap_or(&grouping.key);
+    for document in Ahead::new(candidates(source, filter).0, Some(reads)) {
         let document = document?;
         if !skipped.matches(filter, &document, meter)? {
             continue;

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::aggregate::size;
+use super::ahead::Ahead;
 use super::plan::Plan;
 use super::planner::plan;
 use super::source::{Direction, Documents, Source};
@@ -226,7 +227,7 @@ pub fn count_within<S: Source>(
         return Ok(Counted { count: source.count(), skipped });
     }
     let mut count = 0;
-    for document in candidates(source, filter).0 {
+    for document in Ahead::new(candidates(source, filter).0, filter) {
         count += u64::from(skipped.matches(filter, &document?, meter)?);
     }
     Ok(Counted { count, skipped })
@@ -298,7 +299,7 @@ impl<S: Source> Execution<S> {
         }
         let descending = self.order.as_ref().is_some_and(|(_, descending)| *descending);
         let mut best = Best::new(self.left);
-        for document in candidates {
+        for document in Ahead::new(candidates, filter) {
             let parts =
                 Lambdas { filter, order: self.order.as_ref(), select: self.select.as_ref() };
             if let Some(found) = parts.evaluate(document?, &mut self.skipped, &self.meter)? {
@@ -317,7 +318,7 @@ impl<S: Source> Execution<S> {
     ) -> Result<(Vec<Found>, bool)> {
         let mut results = Vec::new();
         let mut bytes = 0;
-        for document in self.source.documents(after) {
+        for document in Ahead::new(self.source.documents(after), self.filter.as_ref()) {
             let document = document?;
             let full = results.len() >= max_documents || bytes >= max_bytes;
             if self.left == 0 || full {

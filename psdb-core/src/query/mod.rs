@@ -17,6 +17,7 @@
 //! Left out: merging shards (`client`).
 
 mod aggregate;
+mod ahead;
 mod ast;
 mod compiler;
 #[cfg(test)]
@@ -46,6 +47,7 @@ mod raised;
 #[cfg(test)]
 mod script_tests;
 mod selection;
+mod shortcut;
 mod source;
 mod token;
 
