@@ -105,6 +105,7 @@ impl Core {
             ShardRequest::Query { .. }
             | ShardRequest::Group { .. }
             | ShardRequest::Select { .. }
+            | ShardRequest::Explain { .. }
             | ShardRequest::NextPage { .. } => self.query(shard, replica, request, timeout).await,
             ShardRequest::CloseCursor { handle } => {
                 self.cursors.close(handle);

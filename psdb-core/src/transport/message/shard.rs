@@ -17,7 +17,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::IndexDefinition;
-use crate::query::{Aggregate, Groups};
+use crate::query::{Aggregate, Groups, PlanTree};
 use crate::types::{
     Address, DatabaseId, DocumentId, Error, IndexName, LogIndex, NodeId, RequestId, Term, Value,
 };
@@ -109,6 +109,13 @@ pub enum ShardRequest {
         handle: u64,
         /// The lambda, or `None` for all documents.
         filter: Option<String>,
+    },
+    /// Says how a query would be run here, without running it.
+    Explain {
+        /// The database.
+        database: DatabaseId,
+        /// What to find.
+        query: Query,
     },
     /// Says how many documents and bytes one database has on this shard; linearizable.
     Stats {
@@ -368,6 +375,8 @@ pub enum ShardResponse {
         /// The documents on which the lambda raised.
         skipped: SkippedDocuments,
     },
+    /// How a query would be run.
+    Explained(PlanTree),
     /// The size of a database.
     Stats(ShardStats),
     /// How the indexes of a database stand, in the order of their definitions.
