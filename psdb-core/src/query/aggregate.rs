@@ -56,6 +56,31 @@ pub enum Aggregate {
 }
 
 impl Aggregate {
+    /// The sum of what a lambda gives.
+    pub fn sum(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Sum(lambda.into())
+    }
+
+    /// The mean of what a lambda gives.
+    pub fn average(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Average(lambda.into())
+    }
+
+    /// The smallest of what a lambda gives.
+    pub fn min(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Min(lambda.into())
+    }
+
+    /// The largest of what a lambda gives.
+    pub fn max(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Max(lambda.into())
+    }
+
+    /// All that a lambda gives.
+    pub fn collect(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Collect(lambda.into())
+    }
+
     fn lambda(&self) -> Option<&str> {
         match self {
             Aggregate::Count => None,

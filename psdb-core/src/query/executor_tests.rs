@@ -10,7 +10,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{Execution, count};
-use crate::codec::{EncodedDocument, key};
+use crate::codec::EncodedDocument;
+use crate::codec::entry::IndexedFields;
 use crate::query::{Direction, Documents, Entries, Program, Source, SourceIndex};
 use crate::types::{DocumentId, IndexName, Limits, Result};
 
@@ -18,7 +19,7 @@ use crate::types::{DocumentId, IndexName, Limits, Result};
 #[derive(Clone, Default)]
 pub(in crate::query) struct Memory {
     documents: BTreeMap<DocumentId, EncodedDocument>,
-    index: Option<(String, BTreeMap<Vec<u8>, DocumentId>)>,
+    index: Option<(String, BTreeMap<Bytes, DocumentId>)>,
 }
 
 impl Memory {
@@ -33,9 +34,10 @@ impl Memory {
         let documents: BTreeMap<_, _> = bodies.iter().enumerate().map(document).collect();
         let index = indexed.map(|field| {
             let entry = |(id, document): (&DocumentId, &EncodedDocument)| {
-                (key::index_key(&[document.get(field)], id), id.clone())
+                let entries = IndexedFields::new([field]).entries(id, document);
+                entries.into_iter().map(|entry| (entry, id.clone())).collect::<Vec<_>>()
             };
-            (field.to_owned(), documents.iter().map(entry).collect())
+            (field.to_owned(), documents.iter().flat_map(entry).collect())
         });
         Memory { documents, index }
     }
@@ -56,9 +58,8 @@ impl Source for Memory {
         direction: Direction,
     ) -> Option<Entries<'a>> {
         let (_, entries) = self.index.as_ref()?;
-        let (low, high) = (low.map(<[u8]>::to_vec), high.map(<[u8]>::to_vec));
-        let entries = entries.range((low, high));
-        let entries = entries.map(|(key, id)| Ok((Bytes::copy_from_slice(key), id.clone())));
+        let entries = entries.range::<[u8], _>((low, high));
+        let entries = entries.map(|(key, id)| Ok((key.clone(), id.clone())));
         Some(match direction {
             Direction::Ascending => Box::new(entries),
             Direction::Descending => Box::new(entries.rev()),

@@ -159,7 +159,7 @@ fn constant(code: &Code) -> Option<Value> {
 
 fn key(value: &Value) -> Vec<u8> {
     let mut key = Vec::new();
-    encode_constant(value, &mut key);
+    encode_constant(value, CUT_BYTES, &mut key);
     key
 }
 

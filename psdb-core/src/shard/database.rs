@@ -10,11 +10,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::digest::{self, Hasher};
-use super::index::Index;
+use super::index::{Coverage, Index};
+use super::indexes::check_definitions;
 use crate::codec::document::EncodedDocument;
 use crate::storage::{BPlusTree, NotAscending};
 use crate::transport::message::{IndexDefinition, ShardStats};
-use crate::types::{DocumentId, Error, Result};
+use crate::types::{DocumentId, Result};
 
 /// The last clearing of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,8 @@ pub(super) struct Database {
     pub(super) documents: BPlusTree<DocumentId, EncodedDocument>,
     /// In the order of their definition; cloned with the database, so there should be few.
     pub(super) indexes: Vec<Index>,
+    /// The version of the definitions that the indexes have.
+    pub(super) indexes_version: u64,
     pub(super) cleared: Option<Cleared>,
     /// The bytes of all encoded documents.
     bytes: u64,
@@ -40,23 +43,31 @@ pub(super) struct Database {
 impl Database {
     /// An empty database, or why its indexes make no sense.
     pub(super) fn new(indexes: Vec<IndexDefinition>) -> Result<Database> {
-        for (position, index) in indexes.iter().enumerate() {
-            let reason = if index.fields.is_empty() {
-                format!("index '{}' has no fields", index.name)
-            } else if indexes[..position].iter().any(|other| other.name == index.name) {
-                format!("index '{}' is defined twice", index.name)
-            } else {
-                continue;
-            };
-            return Err(Error::InvalidRequest { reason });
-        }
+        check_definitions(&indexes)?;
         Ok(Database {
             documents: BPlusTree::new(),
-            indexes: indexes.into_iter().map(Index::new).collect(),
+            indexes: indexes
+                .into_iter()
+                .map(|definition| Index::new(definition, Coverage::Ready))
+                .collect(),
+            indexes_version: 0,
             cleared: None,
             bytes: 0,
             digest: 0,
         })
+    }
+
+    /// An empty database with indexes that cover these documents, once they are there.
+    pub(super) fn covering(
+        indexes_version: u64,
+        indexes: Vec<(IndexDefinition, Coverage)>,
+    ) -> Result<Database> {
+        let (definitions, coverages): (Vec<_>, Vec<_>) = indexes.into_iter().unzip();
+        let mut database = Database { indexes_version, ..Database::new(definitions)? };
+        for (index, coverage) in database.indexes.iter_mut().zip(coverages) {
+            index.coverage = coverage;
+        }
+        Ok(database)
     }
 
     /// The same database with these documents; its indexes are built anew.
@@ -66,9 +77,9 @@ impl Database {
         cleared: Option<Cleared>,
     ) -> Result<Database, NotAscending> {
         let (bytes, digest) = sums(documents.iter().map(|(_, document)| document));
-        let rebuilt = self.indexes.into_iter().map(|index| index.rebuilt(&documents));
+        let rebuilt = self.indexes.iter().map(|index| index.rebuilt(&documents));
         let indexes = rebuilt.collect::<Result<_, NotAscending>>()?;
-        Ok(Database { documents, indexes, cleared, bytes, digest })
+        Ok(Database { documents, indexes, cleared, bytes, digest, ..self })
     }
 
     pub(super) fn stats(&self) -> ShardStats {
@@ -77,6 +88,12 @@ impl Database {
 
     pub(super) fn digest(&self) -> u64 {
         self.digest
+    }
+
+    pub(super) fn coverages(&self) -> Vec<(IndexDefinition, Coverage)> {
+        let coverage =
+            |index: &Index| (IndexDefinition::clone(&index.definition), index.coverage.clone());
+        self.indexes.iter().map(coverage).collect()
     }
 
     pub(super) fn definitions(&self) -> impl Iterator<Item = &IndexDefinition> {
@@ -104,15 +121,12 @@ impl Database {
         }
         let removed = self.stats().documents;
         for index in &mut self.indexes {
-            index.entries = BPlusTree::new();
+            // Nothing is left to be built from.
+            *index = Index::new(IndexDefinition::clone(&index.definition), Coverage::Ready);
         }
-        *self = Database {
-            documents: BPlusTree::new(),
-            indexes: std::mem::take(&mut self.indexes),
-            cleared: Some(Cleared { token, removed }),
-            bytes: 0,
-            digest: 0,
-        };
+        self.documents = BPlusTree::new();
+        self.cleared = Some(Cleared { token, removed });
+        (self.bytes, self.digest) = (0, 0);
         removed
     }
 
@@ -132,11 +146,10 @@ impl Database {
     }
 
     pub(super) fn hash_into(&self, hasher: &mut Hasher) {
+        hasher.number(self.indexes_version);
         hasher.number(self.indexes.len() as u64);
-        for definition in self.definitions() {
-            hasher.bytes(definition.name.as_str().as_bytes());
-            hasher.number(definition.fields.len() as u64);
-            definition.fields.iter().for_each(|field| hasher.bytes(field.as_bytes()));
+        for index in &self.indexes {
+            index.hash_into(hasher);
         }
         hasher.number(u64::from(self.cleared.is_some()));
         hasher.number(self.cleared.map_or(0, |last| last.token));
@@ -166,7 +179,7 @@ impl Database {
             let name = &index.definition.name;
             index.entries.check_invariants().map_err(|reason| format!("index {name}: {reason}"))?;
             let rebuilt = index.rebuilt(&self.documents).map_err(|error| error.to_string())?;
-            if index.entries != rebuilt.entries {
+            if !index.is(&rebuilt) {
                 return Err(format!("index {name} is not the one its documents make"));
             }
         }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! Command ──▶ Shard::apply ──▶ Response        Shard::database(id) ──▶ DatabaseView
-//!               │ Open, Clear, Close, Write      an O(1) snapshot: a query's Source,
-//!               ▼                                reads by id, sizes
+//!               │ Open, Clear, Close, Write,     an O(1) snapshot: a query's Source,
+//!               ▼ SetIndexes, FillIndex          reads by id, sizes
 //!             databases: id ─▶ Database { documents, one tree per index, totals, digest }
 //!             closed:    ids that are over for ever
 //! ```
@@ -15,27 +15,27 @@
 //! - `command`: the commands and their answers.
 //! - `database`: one database: its documents, its indexes and the totals over them.
 //! - `write`: what a write operation does to a document, and when it is refused.
-//! - `index`: one secondary index.
+//! - `index`: one secondary index. `indexes`: which there are, and building them.
 //! - `closed`: the ids that are never opened again, in bounded memory.
 //! - `digest`, `size`: the hash of a document, and its size as the limit counts it.
 //! - `view`: reading.
 //! - `snapshot`: the state as bytes.
 //!
 //! Invariants:
-//! 1. Every index holds exactly one entry for every document of its database, and no other.
+//! 1. Every index holds exactly the entries of the documents it covers: all, once it is built.
 //! 2. Totals and digest of a database are those of its documents.
 //! 3. A database that was closed here is never open here again, so a command that was delayed for
 //!    however long cannot bring back, or write to, what its users have deleted.
 //! 4. A refused command or operation changes nothing.
 //!
-//! Left out: lambdas, which never run under `apply`; building an index on a database that has
-//! documents already; sessions, which `raft` adds around the state.
+//! Left out: lambdas, which never run under `apply`; sessions, which `raft` adds around the state.
 
 mod closed;
 mod command;
 mod database;
 mod digest;
 mod index;
+mod indexes;
 mod size;
 mod snapshot;
 mod view;
@@ -53,7 +53,7 @@ use std::sync::Arc;
 
 use crate::raft::{Position, StateError, StateMachine};
 use crate::storage::BPlusTree;
-use crate::transport::message::{IndexDefinition, ShardStats, WriteOp};
+use crate::transport::message::{IndexDefinition, IndexStatus, ShardStats, WriteOp};
 use crate::types::{DatabaseId, Error, Result};
 
 use closed::ClosedIds;
@@ -89,6 +89,41 @@ impl Shard {
     pub fn stats(&self, id: DatabaseId) -> Result<ShardStats> {
         let database = self.databases.get(&id).ok_or(Error::DatabaseGone { database: id })?;
         Ok(database.stats())
+    }
+
+    /// How the indexes of one database stand, in the order of their definitions.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DatabaseGone`] if it is not open here.
+    pub fn indexes(&self, id: DatabaseId) -> Result<Vec<IndexStatus>> {
+        let database = self.databases.get(&id).ok_or(Error::DatabaseGone { database: id })?;
+        Ok(database.index_statuses())
+    }
+
+    /// Whether a database has these indexes, or later ones.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DatabaseGone`] if it is not open here.
+    pub fn has_indexes(
+        &self,
+        id: DatabaseId,
+        version: u64,
+        definitions: &[IndexDefinition],
+    ) -> Result<bool> {
+        let database = self.databases.get(&id).ok_or(Error::DatabaseGone { database: id })?;
+        let same = version == database.indexes_version && database.definitions().eq(definitions);
+        Ok(same || version < database.indexes_version)
+    }
+
+    /// The command that builds the next part, of about so many documents, of the first index that is
+    /// not complete; `None` if all are.
+    pub fn next_build(&self, max_documents: u32) -> Option<Command> {
+        self.databases.iter().find_map(|(id, database)| {
+            let (index, after) = database.index_to_build()?;
+            Some(Command::FillIndex { database: *id, index, after, max_documents })
+        })
     }
 
     /// The ids of the databases that are open here, in order.
@@ -142,13 +177,9 @@ impl Shard {
     }
 
     fn open(&mut self, id: DatabaseId, indexes: Vec<IndexDefinition>) -> Response {
-        if let Some(database) = self.databases.get(&id) {
-            return if database.definitions().eq(&indexes) {
-                Response::Changed { removed: 0 }
-            } else {
-                let reason = format!("database {id} is open with other indexes already");
-                Response::Refused(Error::InvalidRequest { reason })
-            };
+        if self.databases.contains_key(&id) {
+            // Its indexes may have changed since; `SetIndexes` alone decides about those.
+            return Response::Changed { removed: 0 };
         }
         if self.closed.contains(id) {
             return Response::Refused(Error::DatabaseGone { database: id });
@@ -170,6 +201,20 @@ impl Shard {
 
     fn clear(&mut self, id: DatabaseId, token: u64) -> Result<Response, StateError> {
         self.change(id, |database| Ok(Response::Changed { removed: database.clear(token) }))
+    }
+
+    fn set_indexes(
+        &mut self,
+        id: DatabaseId,
+        version: u64,
+        definitions: Vec<IndexDefinition>,
+    ) -> Result<Response, StateError> {
+        self.change(id, |database| {
+            Ok(match database.set_indexes(version, definitions) {
+                Ok(()) => Response::Changed { removed: 0 },
+                Err(error) => Response::Refused(error),
+            })
+        })
     }
 
     fn write(
@@ -211,6 +256,15 @@ impl StateMachine for Shard {
             Command::Open { database, indexes } => Ok(self.open(database, indexes)),
             Command::Clear { database, token } => self.clear(database, token),
             Command::Close { database } => Ok(self.close(database)),
+            Command::SetIndexes { database, version, definitions } => {
+                self.set_indexes(database, version, definitions)
+            }
+            Command::FillIndex { database, index, after, max_documents } => {
+                self.change(database, |database| {
+                    database.fill_index(&index, after.as_ref(), max_documents);
+                    Ok(Response::Changed { removed: 0 })
+                })
+            }
             Command::Write { database, operations } => self.write(position, database, operations),
         }
     }

@@ -4,7 +4,6 @@
 //! are refused or stored whole, but never break the shard.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -13,7 +12,7 @@ use proptest::prelude::*;
 use super::{Command, DatabaseView, Response, Shard};
 use crate::codec::document::EncodedDocument;
 use crate::raft::{Position, StateMachine};
-use crate::transport::message::{IndexDefinition, WriteOp, Written};
+use crate::transport::message::{IndexDefinition, IndexState, WriteOp, Written};
 use crate::types::{DatabaseId, DocumentId, Error, LogIndex, Term, Timestamp, Value};
 
 /// What a shard is meant to be: plain maps, whole values, no sharing.
@@ -50,6 +49,12 @@ impl Model {
                 None => gone(*database),
                 Some(database) => Response::Changed { removed: database.clear(*token) },
             },
+            Command::SetIndexes { database, .. } | Command::FillIndex { database, .. } => {
+                match self.databases.get(database) {
+                    None => gone(*database),
+                    Some(_) => Response::Changed { removed: 0 },
+                }
+            }
             Command::Write { database, operations } => match self.databases.get_mut(database) {
                 None => gone(*database),
                 Some(database) => {
@@ -213,6 +218,10 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (database(), 1..5_u64)
             .prop_map(|(database, token)| Command::Clear { database, token }),
         1 => (3..5_u64).prop_map(|id| Command::Close { database: DatabaseId(id) }),
+        2 => (database(), 1..9_u64, proptest::sample::subsequence(indexes(), 0..=2))
+            .prop_map(|(database, version, definitions)| {
+                Command::SetIndexes { database, version, definitions }
+            }),
         12 => (database(), vec(operation(), 0..6))
             .prop_map(|(database, operations)| Command::Write { database, operations }),
     ]
@@ -222,6 +231,8 @@ fn command() -> impl Strategy<Value = Command> {
 #[derive(Clone, Debug)]
 enum Step {
     Apply(Command),
+    /// The next part of an index is built, if there is one to build.
+    Build(u32),
     /// The replica goes on from a snapshot of itself.
     Reload,
     /// A reader takes a snapshot and holds it to the end.
@@ -231,6 +242,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         10 => command().prop_map(Step::Apply),
+        2 => (1..4_u32).prop_map(Step::Build),
         1 => Just(Step::Reload),
         1 => Just(Step::Hold),
     ]
@@ -252,9 +264,10 @@ fn check_equal(shard: &Shard, model: &Model) {
         let view = shard.database(*id).unwrap();
         assert_eq!(values(&view), expected.values());
         assert_eq!(view.stats().documents, expected.documents.len() as u64);
-        for index in indexes() {
-            let found = view.index_entries(&index.name, Bound::Unbounded, Bound::Unbounded);
-            assert_eq!(found.unwrap().count(), expected.documents.len());
+        for index in shard.indexes(*id).unwrap() {
+            let complete = index.state == IndexState::Ready;
+            assert_eq!(index.documents, expected.documents.len() as u64);
+            assert!(index.documents_done == index.documents || !complete);
         }
     }
     let documents: usize = model.databases.values().map(|d| d.documents.len()).sum();
@@ -277,6 +290,14 @@ proptest! {
                     let second = replica.apply(position(index), command.clone()).unwrap();
                     prop_assert_eq!(&answer, &expected);
                     prop_assert_eq!(&second, &expected);
+                }
+                Step::Build(documents) => {
+                    if let Some(command) = shard.next_build(*documents) {
+                        prop_assert_eq!(replica.next_build(*documents), Some(command.clone()));
+                        for shard in [&mut shard, &mut replica] {
+                            shard.apply(position(index), command.clone()).unwrap();
+                        }
+                    }
                 }
                 Step::Reload => shard = reloaded(&shard),
                 Step::Hold => held.push((shard.clone(), model.clone())),

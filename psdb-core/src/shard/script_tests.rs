@@ -6,10 +6,12 @@
 //! ```text
 //! time MILLIS                        the time of the commands that follow
 //! open DATABASE [FIELD+FIELD ...]    clear DATABASE TOKEN     close DATABASE
+//! indexes DATABASE VERSION [FIELD+FIELD ...]                  fill DATABASE NAME MAX [after ID]
 //! write DATABASE OP; OP ...          insert ID BODY | update ID BODY [if=N]
 //!                                    replace ID BODY [if=N] | delete ID [if=N]
 //! get DATABASE ID                    scan DATABASE [after ID]
 //! index DATABASE NAME                the documents' ids in the order of an index
+//! building DATABASE                  how the indexes stand
 //! stats DATABASE | totals
 //! reload                             saves, loads, and goes on with what was loaded
 //! ```
@@ -26,7 +28,7 @@ use bytes::Bytes;
 use super::{Command, Response, Shard};
 use crate::codec::document::EncodedDocument;
 use crate::raft::{Position, StateMachine};
-use crate::transport::message::{IndexDefinition, ShardStats, WriteOp};
+use crate::transport::message::{IndexDefinition, IndexStatus, ShardStats, WriteOp};
 use crate::types::{DatabaseId, DocumentId, Limits, LogIndex, Result, Term, Timestamp};
 
 #[test]
@@ -64,7 +66,9 @@ impl Script {
             match name {
                 "time" => self.time = number(rest),
                 "reload" => self.reload(),
-                "open" | "clear" | "close" | "write" => self.apply(line, command(name, rest)),
+                "open" | "clear" | "close" | "write" | "indexes" | "fill" => {
+                    self.apply(line, command(name, rest));
+                }
                 _ => self.read(line, name, rest),
             }
             self.shard.check_invariants().unwrap();
@@ -129,6 +133,15 @@ impl Script {
                 });
                 self.say(line, ids.as_deref().unwrap_or("no such index"));
             }
+            ("building", "") => {
+                for index in self.shard.indexes(id(database)).unwrap() {
+                    let IndexStatus { name, state, entries, documents_done, documents, .. } = index;
+                    let shown = format!(
+                        "{state:?}, {documents_done} of {documents} documents, {entries} entries"
+                    );
+                    self.say(&format!("{line} {name}"), &shown);
+                }
+            }
             ("stats", "") => {
                 let stats = sizes(view.stats());
                 self.say(line, &stats);
@@ -156,6 +169,20 @@ fn command(name: &str, rest: &str) -> Command {
     match name {
         "open" => {
             Command::Open { database, indexes: rest.split_terminator(' ').map(index).collect() }
+        }
+        "indexes" => {
+            let (version, fields) = rest.split_once(' ').unwrap_or((rest, ""));
+            let definitions = fields.split_terminator(' ').map(index).collect();
+            Command::SetIndexes { database, version: number(version), definitions }
+        }
+        "fill" => {
+            let words: Vec<&str> = rest.split(' ').collect();
+            Command::FillIndex {
+                database,
+                index: words[0].into(),
+                max_documents: number(words[1]) as u32,
+                after: words.get(3).map(|id| DocumentId::from(*id)),
+            }
         }
         "clear" => Command::Clear { database, token: number(rest) },
         "close" => Command::Close { database },

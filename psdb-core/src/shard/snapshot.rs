@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use super::Shard;
 use super::closed::ClosedIds;
 use super::database::{Cleared, Database};
+use super::index::Coverage;
 use crate::codec::document::EncodedDocument;
 use crate::codec::frames::{self, ReadError};
 use crate::raft::StateError;
@@ -57,7 +58,8 @@ enum Record {
 #[derive(Serialize, Deserialize)]
 struct Header {
     id: DatabaseId,
-    indexes: Vec<IndexDefinition>,
+    indexes_version: u64,
+    indexes: Vec<(IndexDefinition, Coverage)>,
     cleared: Option<Cleared>,
     documents: u64,
     bytes: u64,
@@ -77,7 +79,8 @@ fn save_database(id: DatabaseId, from: &Database, sink: &mut dyn Write) -> Resul
     let stats = from.stats();
     let header = Header {
         id,
-        indexes: from.definitions().cloned().collect(),
+        indexes_version: from.indexes_version,
+        indexes: from.coverages(),
         cleared: from.cleared,
         documents: stats.documents,
         bytes: stats.bytes,
@@ -124,7 +127,8 @@ pub(super) fn load(source: &mut dyn Read) -> Result<Shard, StateError> {
 }
 
 fn load_database(header: Header, source: &mut dyn Read) -> Result<Database, StateError> {
-    let empty = Database::new(header.indexes).map_err(|error| damaged(error.to_string()))?;
+    let empty = Database::covering(header.indexes_version, header.indexes)
+        .map_err(|error| damaged(error.to_string()))?;
     // Room in every page spares the inserts that follow from splitting all of them.
     let mut documents = Builder::new(empty.documents.order()).fill_percent(FILL_PERCENT);
     let mut missing = header.documents;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::database::Database;
+use super::index::{Coverage, Index};
 use crate::codec::document::EncodedDocument;
 use crate::query::{Direction, Documents, Entries, Source, SourceIndex};
 use crate::transport::message::{IndexDefinition, ShardStats};
@@ -96,12 +97,12 @@ impl Source for DatabaseView {
     }
 
     fn indexes(&self) -> Vec<SourceIndex> {
-        let index = |index: &IndexDefinition| SourceIndex {
-            name: index.name.clone(),
-            fields: index.fields.clone(),
-            complete: true,
+        let index = |index: &Index| SourceIndex {
+            name: index.definition.name.clone(),
+            fields: index.definition.fields.clone(),
+            complete: index.coverage == Coverage::Ready,
         };
-        self.definitions().map(index).collect()
+        self.database.indexes.iter().map(index).collect()
     }
 
     fn count(&self) -> u64 {

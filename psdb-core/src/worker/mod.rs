@@ -17,6 +17,7 @@
 //!
 //! Left out: deciding which replicas a worker holds, which the masters do.
 
+mod builder;
 mod cursors;
 mod heartbeat;
 mod queries;
@@ -29,7 +30,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::env::{Env, Task};
 use crate::raft::{Group, LogHome, RaftConfig};
@@ -77,7 +78,7 @@ impl WorkerOptions {
 /// A running worker. Bind it to a network as a [`Handler`]; dropping it stops its tasks.
 pub struct Worker {
     core: Arc<Core>,
-    heartbeats: Mutex<Option<Task<()>>>,
+    tasks: Mutex<Vec<Task<()>>>,
 }
 
 /// What the parts of a worker share.
@@ -89,6 +90,8 @@ struct Core {
     replicas: Replicas,
     cursors: Cursors,
     freshness: Freshness,
+    /// Told when there may be an index to build.
+    to_build: Notify,
     /// Drawn at this start, so that two starts that count alike are told apart.
     start: u64,
     /// Where the masters were reached by the last heartbeat's answer.
@@ -130,12 +133,14 @@ impl Worker {
             replicas,
             cursors,
             freshness: Freshness::default(),
+            to_build: Notify::new(),
             start,
             masters,
             refusal,
         });
         let heartbeats = core.env.spawn(Heartbeats::new(core.clone()).run());
-        Ok(Worker { core, heartbeats: Mutex::new(Some(heartbeats)) })
+        let builder = core.env.spawn(builder::run(core.clone()));
+        Ok(Worker { core, tasks: Mutex::new(vec![heartbeats, builder]) })
     }
 
     /// The worker's name.
@@ -176,7 +181,7 @@ impl Worker {
 
     /// Stops the worker. Requests under way fail with an unknown outcome.
     pub async fn shutdown(&self) {
-        drop(self.heartbeats.lock().take());
+        self.tasks.lock().clear();
         self.core.replicas.shutdown().await;
     }
 }
