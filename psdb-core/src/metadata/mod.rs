@@ -239,6 +239,10 @@ impl StateMachine for Metadata {
         Ok(())
     }
 
+    fn rebuild(_: &mut Store) -> Result<(), StateError> {
+        Ok(())
+    }
+
     fn view(&self, _: &Store) -> Metadata {
         self.clone()
     }

@@ -428,7 +428,13 @@ impl Best {
         Best { limit, bytes: 0, heap: BinaryHeap::new() }
     }
 
-    fn add(&mut self, ranked: Ranked) -> Result<()> {
+    fn add(&mut self, mut ranked: Ranked) -> Result<()> {
+        let is_full = self.heap.len() as u64 >= self.limit;
+        if is_full && self.heap.peek().is_some_and(|worst| ranked >= *worst) {
+            return Ok(());
+        }
+        // A document may share the page it stands in, and many pages are kept by few documents.
+        ranked.found.document = ranked.found.document.detached();
         self.bytes += ranked.found.values_size();
         self.heap.push(ranked);
         if self.heap.len() as u64 > self.limit

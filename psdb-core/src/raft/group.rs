@@ -230,6 +230,11 @@ impl<S: StateMachine> Group<S> {
         self.0.applier.look(look)
     }
 
+    /// Whether looking something up in [`Group::state`] may have to wait for the disk.
+    pub fn reads_may_wait(&self) -> bool {
+        self.0.applier.place().cache.was_full()
+    }
+
     /// Why this replica has stopped, if it is its storage that has failed.
     pub fn failure(&self) -> Option<Error> {
         self.0.applier.failure()

@@ -53,7 +53,7 @@ impl ReplicaPlace {
         self.dir.join(snapshot::page_file(self.group))
     }
 
-    fn draft(&self, ending: &str) -> Result<(Store, Draft), StorageError> {
+    pub(super) fn draft(&self, ending: &str) -> Result<(Store, Draft), StorageError> {
         let part = self.dir.join(format!("g{}-{ending}.part", self.group.0));
         Store::draft(self.env.disk(), &part, &self.path(), self.cache.clone())
     }
@@ -126,7 +126,7 @@ impl<S: StateMachine> Replica<S> {
         Ok(replica)
     }
 
-    fn assemble(trees: Store, draft: Option<Draft>) -> Result<Replica<S>, StateError> {
+    pub(super) fn assemble(trees: Store, draft: Option<Draft>) -> Result<Replica<S>, StateError> {
         let snapshot = trees.snapshot();
         let (machine, agreed) = (S::open(&snapshot)?, Agreed::open(&snapshot)?);
         Ok(Replica {

@@ -110,6 +110,13 @@ pub trait StateMachine: Sized + Send + Sync + 'static {
     /// As for [`StateMachine::apply`].
     fn flush(&mut self, trees: &mut Store) -> Result<(), StateError>;
 
+    /// Makes again, from the trees that are whole, those that follow from them.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] when something else is missing.
+    fn rebuild(trees: &mut Store) -> Result<(), StateError>;
+
     /// The state as it is now, in O(1).
     fn view(&self, trees: &Store) -> Self::View;
 }
