@@ -92,6 +92,18 @@ impl Source for DatabaseView {
         })
     }
 
+    fn count_entries(
+        &self,
+        index: &IndexName,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+        bound: u64,
+    ) -> Result<u64> {
+        let entries = self.index_entries(index, low, high);
+        let count = entries.map_or(0, |entries| entries.count() as u64);
+        Ok(count.min(bound))
+    }
+
     fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
         Ok(self.get(id).cloned())
     }
@@ -101,6 +113,7 @@ impl Source for DatabaseView {
             name: index.definition.name.clone(),
             fields: index.definition.fields.clone(),
             complete: index.coverage == Coverage::Ready,
+            cut: index.cuts > 0,
         };
         self.database.indexes.iter().map(index).collect()
     }
