@@ -100,8 +100,8 @@ fn chosen_step(chosen: &Chosen) -> PlanTree {
     let mut step = chosen.plan.tree();
     if let Some(field) = &chosen.helpful {
         let command = format!("index create {field}");
-        step.text = format!("{}; faster after: {command}", step.text);
-        step = step.fact("helpful", Value::String(command));
+        step.text = format!("{}; '{command}' would help", step.text);
+        step = step.fact("advice", Value::String(format!("'{command}' would help")));
     }
     step.fact("estimated_documents", Value::Int(i128::from(chosen.documents)))
 }

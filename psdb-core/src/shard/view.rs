@@ -188,9 +188,10 @@ impl Source for DatabaseView {
         high: Bound<&[u8]>,
         bound: u64,
     ) -> Result<u64> {
-        let entries = self.index_entries(index, low, high);
-        let count = entries.map_or(0, |entries| entries.count() as u64);
-        Ok(count.min(bound))
+        match self.index_entries(index, low, high, Direction::Ascending) {
+            Some(EntriesOf(range)) => Ok(range.count_up_to(bound)?),
+            None => Ok(0),
+        }
     }
 
     fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
