@@ -7,6 +7,7 @@
 mod databases;
 mod failover;
 mod health;
+mod index_builds;
 mod lifecycle;
 mod locks;
 mod masters;
