@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::limits::{CANCEL_EVERY, DOCUMENT_FUEL, MEMORY_BYTES, QUERY_FUEL};
 use super::raised::{Eval, EvalError};
+use crate::types::Error;
 
 /// The budgets of one query on one shard.
 #[derive(Debug)]
@@ -63,6 +64,15 @@ impl Meter {
     pub(super) fn next_document(&self) {
         self.document.set(self.document_fuel);
         self.memory.set(MEMORY_BYTES);
+    }
+
+    /// Takes a step that belongs to no document, such as reading an entry of an index.
+    pub(super) fn entry(&self) -> Result<(), Error> {
+        self.next_document();
+        self.step().map_err(|ended| match ended {
+            EvalError::Limit(limit) => Error::QueryLimit { limit },
+            EvalError::Raised(raised) => Error::QueryLimit { limit: raised.to_string() },
+        })
     }
 
     /// Takes one step.

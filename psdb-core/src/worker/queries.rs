@@ -12,7 +12,6 @@ use super::cursors::{Running, Work};
 use super::service::{Answer, mismatched, view};
 use crate::query::{
     self, Asked, Counted, Execution, Found, Grouping, Meter, PlanTree, Program, Results, Skipped,
-    Source as _,
 };
 use crate::raft::Group;
 use crate::shard::{DatabaseView, Shard};
@@ -201,8 +200,9 @@ fn explain(view: &DatabaseView, query: &Query) -> Result<PlanTree> {
         skip: 0,
         limit: query.limit,
         select: lambdas.select.as_ref(),
+        strict: query.strict,
     };
-    Ok(query::explain(&asked, &view.indexes()))
+    query::explain(view, &asked)
 }
 
 fn row(found: Found) -> (Option<crate::types::Value>, Row) {
