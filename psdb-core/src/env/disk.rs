@@ -20,6 +20,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// What [`File::fill_with_zeros`] writes at once.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
@@ -146,6 +149,24 @@ pub trait File: Debug + Send + Sync {
     ///
     /// What the system says.
     fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Writes zeros from `from` to just below `to`, growing the file as needed.
+    ///
+    /// Writing there later takes no new blocks of the disk, so a sync after it need not make a
+    /// change of the file's length or place durable as well. It is not durable by itself.
+    ///
+    /// # Errors
+    ///
+    /// As for [`File::write_at`].
+    fn fill_with_zeros(&self, from: u64, to: u64) -> io::Result<()> {
+        let mut at = from;
+        while at < to {
+            let size = (to - at).min(ZEROS.len() as u64);
+            self.write_at(&ZEROS[..size as usize], at)?;
+            at += size;
+        }
+        Ok(())
+    }
 
     /// Fills `buffer` from `offset`.
     ///

@@ -188,6 +188,12 @@ impl Env {
         if self.shared.blocks_inline { work() } else { task::blocking(work).await }
     }
 
+    /// Whether [`Env::blocking`] runs its work on the calling thread, so that work which waits for
+    /// other tasks would wait for ever.
+    pub fn blocks_inline(&self) -> bool {
+        self.shared.blocks_inline
+    }
+
     /// Starts a task. It is aborted when the returned [`Task`] is dropped, unless it is detached.
     pub fn spawn<F>(&self, future: F) -> Task<F::Output>
     where

@@ -29,7 +29,7 @@
 //! The queue has no bound of its own: callers bound what they have in flight
 //! ([`WalStats::queued_bytes`] tells).
 //!
-//! Left out: reading entries back after opening, preallocated segments, compression.
+//! Left out: reading entries back after opening, compression.
 
 mod batch;
 mod commit;
@@ -38,6 +38,7 @@ mod queue;
 mod record;
 mod recovery;
 mod segment;
+mod spare;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -65,6 +66,7 @@ const LOCK_RETRY: Duration = Duration::from_millis(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WalOptions {
     /// A segment that has reached this many bytes is followed by a new one; 16 MiB by default.
+    /// The first ones are smaller: 64 KiB, then twice as much each time.
     pub segment_bytes: u64,
     /// No submission joins a batch that has this many bytes already; 4 MiB by default.
     pub batch_bytes: usize,
@@ -100,7 +102,9 @@ pub struct WalStats {
     pub syncs: u64,
     /// Segments that exist.
     pub segments: u64,
-    /// Bytes of a torn batch that opening cut off.
+    /// Segments that were written into the file of a past one.
+    pub recycled: u64,
+    /// Bytes of a batch that was begun and torn, and that opening cut off.
     pub torn_bytes: u64,
     /// Encoded bytes that are queued and not yet taken by the writer.
     pub queued_bytes: u64,
@@ -178,8 +182,9 @@ impl Wal {
     ) -> Result<(Wal, BTreeMap<u64, RecoveredStream>), StorageError> {
         let lock = lock_directory(env, dir).await?;
         let (recovery_env, directory) = (env.clone(), dir.to_owned());
-        let recovered = env
-            .blocking(move || recovery::recover(&recovery_env, &directory).map(|log| (log, lock)));
+        let recovered = env.blocking(move || {
+            recovery::recover(&recovery_env, &directory, options).map(|log| (log, lock))
+        });
         let (recovered, lock) = recovered.await?;
         let shared = Arc::new(Shared {
             queue: Queue::new(recovered.ledger.bounds(), options.batch_bytes),
@@ -206,7 +211,7 @@ impl Wal {
 
     /// Queues `records`, to be written together or not at all, and returns at once.
     ///
-    /// `done` is called exactly once, on the writer's task, after everything submitted before;
+    /// `done` is called exactly once, on the writer's thread, after everything submitted before;
     /// it must be quick and must not block. When the records are refused it is called before
     /// this returns. No records at all make a barrier: `done` comes when everything before it is
     /// durable.

@@ -25,8 +25,10 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use super::batch::{BatchReader, Found};
+use super::segment::{HEADER_BYTES, SegmentHeader, file_name, number_of};
 use super::{Record, RecoveredStream, Wal, WalOptions};
-use crate::env::{Env, SimDisk};
+use crate::env::{Disk, Env, OpenMode, SimDisk};
 use crate::storage::StorageError;
 
 type Streams = BTreeMap<u64, RecoveredStream>;
@@ -55,6 +57,19 @@ async fn open(disk: &SimDisk, options: WalOptions) -> Result<(Wal, Streams), Sto
 /// What a log holds, found by opening it and dropping it again.
 async fn contents(disk: &SimDisk) -> Streams {
     open(disk, SMALL).await.unwrap().1
+}
+
+/// Where the batches of a segment end; what follows is room.
+fn used_bytes(disk: &SimDisk, number: u64) -> u64 {
+    let file = disk.open(&dir().join(file_name(number)), OpenMode::Read).unwrap();
+    let mut header = [0; HEADER_BYTES];
+    file.read_exact_at(&mut header, 0).unwrap();
+    let salt = SegmentHeader::decode(&header).unwrap().salt;
+    let (mut reader, mut at) = (BatchReader::new(&*file, salt).unwrap(), HEADER_BYTES as u64);
+    while let Found::Batch(batch) = reader.read(at).unwrap() {
+        at += batch.bytes.len() as u64;
+    }
+    at
 }
 
 fn bytes(text: &str) -> Bytes {
