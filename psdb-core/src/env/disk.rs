@@ -45,6 +45,15 @@ pub struct DiskStats {
     pub bytes_written: u64,
 }
 
+/// How much a disk holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All of it, in bytes.
+    pub total_bytes: u64,
+    /// What may still be written, in bytes.
+    pub free_bytes: u64,
+}
+
 /// Files and directories.
 pub trait Disk: Debug + Send + Sync + 'static {
     /// Creates a directory and its parents, durably; nothing happens where they exist.
@@ -99,6 +108,13 @@ pub trait Disk: Debug + Send + Sync + 'static {
     ///
     /// `WouldBlock` when it is held, by this process or another.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
+
+    /// How much room there is where `path` is.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when there is nothing at `path`, or what the system says.
+    fn space(&self, path: &Path) -> io::Result<Space>;
 
     /// What this disk has done since it was made.
     fn stats(&self) -> DiskStats;

@@ -37,7 +37,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use disk::{Disk, DiskStats, File, OpenMode};
+pub use disk::{Disk, DiskStats, File, OpenMode, Space};
 pub use instant::{Elapsed, Instant, Sleep, Timeout, sleep, sleep_until, timeout, timeout_at};
 pub use real_disk::RealDisk;
 pub use sim_disk::{Fault, SimDisk};

@@ -57,6 +57,12 @@ pub trait StateMachine: Clone + Default + Send + Sync + 'static {
     /// What a change answers, equal on all replicas.
     type Response: Serialize + DeserializeOwned + Send + 'static;
 
+    /// Whether `command` makes the state grow, so that it is refused while the disk is nearly full.
+    /// Whatever makes room, or keeps the cluster going, does not count; nothing does unless said.
+    fn grows(_command: &Self::Command) -> bool {
+        false
+    }
+
     /// Applies one command.
     ///
     /// # Errors

@@ -45,6 +45,19 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it makes the shard grow: anything that writes a document. Deleting, clearing and
+    /// closing make room; opening a database takes next to none, and the masters insist on it.
+    pub(super) fn grows(&self) -> bool {
+        match self {
+            Command::Write { operations, .. } => {
+                operations.iter().any(|operation| !matches!(operation, WriteOp::Delete { .. }))
+            }
+            Command::Open { .. } | Command::Clear { .. } | Command::Close { .. } => false,
+        }
+    }
+}
+
 /// What a [`Command`] answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Response {

@@ -206,6 +206,10 @@ impl StateMachine for Shard {
     type Command = Command;
     type Response = Response;
 
+    fn grows(command: &Command) -> bool {
+        command.grows()
+    }
+
     fn apply(&mut self, position: Position, command: Command) -> Result<Response, StateError> {
         match command {
             Command::Open { database, indexes } => Ok(self.open(database, indexes)),

@@ -1,8 +1,8 @@
 //! The writer: the one task that changes the log's files.
 //!
 //! It takes a batch off the queue, writes and syncs it in [`Env::blocking`], follows it in the
-//! ledger, answers the waiters, and then removes segments that became free and prepares the next
-//! one. When the current segment is full it begins a new one first.
+//! ledger, answers the waiters, and then removes segments that became free, prepares the next one,
+//! and writes a little of an old segment's live entries once more if the log has grown too long. When the current segment is full it begins a new one first.
 //!
 //! On its blocking thread the writer waits a little for the next batch, so that under load a
 //! write costs two switches of threads, there and back, and no more.
@@ -20,8 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{BatchBuffer, Chain, HEADER_BYTES, MAX_RECORD_BYTES, Salt};
+use super::places::Place;
 use super::queue::{Submission, Work};
-use super::record::{Record, encode_checkpoint, encode_seal};
+use super::record::{Record, encode_checkpoint, encode_repeat, encode_seal, repeat_bytes};
 use super::segment::{Segment, SegmentHeader, file_name};
 use super::spare::{self, SpareRoom};
 use super::{DirectoryLock, Shared, WalOptions};
@@ -30,6 +31,10 @@ use crate::storage::StorageError;
 
 /// How long the writer keeps its thread when there is nothing to do.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// How many bytes of entries are written once more in one batch.
+const REPEATED_BYTES: usize = 256 << 10;
+/// From how many batches they are gathered at most, since each has to be read.
+const REPEATED_RUNS: usize = 64;
 
 /// The end of the log, and what is needed to move it.
 pub(super) struct Writer {
@@ -39,6 +44,8 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     segment: Segment,
     chain: Chain,
+    /// Where the last batch begins in the segment.
+    batch_at: u64,
     buffer: BatchBuffer,
     spare: SpareRoom,
     _lock: DirectoryLock,
@@ -127,7 +134,8 @@ impl Writer {
         lock: DirectoryLock,
     ) -> Writer {
         let (buffer, spare) = (BatchBuffer::new(), SpareRoom::new(&dir));
-        Writer { env, dir, options, shared, segment, chain, buffer, spare, _lock: lock }
+        let batch_at = segment.len;
+        Writer { env, dir, options, shared, segment, chain, batch_at, buffer, spare, _lock: lock }
     }
 
     /// Does `work`, and what else comes within the `patience` there is.
@@ -143,6 +151,7 @@ impl Writer {
                 Ok(()) => answer(batch, &Ok(())),
                 Err(error) => return Err(Failure { batch, error }),
             }
+            self.repeat_oldest()?;
             self.remove_free_segments()?;
             self.fill_spare()?;
             next = patience.and_then(|patience| self.shared.queue.next_within(patience));
@@ -167,6 +176,7 @@ impl Writer {
     /// Takes durable records into the ledger.
     fn follow<'r>(&self, records: impl Iterator<Item = &'r Record>) -> Result<(), StorageError> {
         let (mut count, mut ledger) = (0, self.shared.ledger.lock());
+        ledger.begin_batch(self.batch_at..self.segment.len);
         for record in records {
             ledger.apply(record).map_err(|reason| StorageError::Refused { reason })?;
             count += 1;
@@ -192,6 +202,7 @@ impl Writer {
             self.begin_segment()?;
         }
         let (bytes, chain) = self.buffer.finish(self.segment.salt, self.chain);
+        self.batch_at = self.segment.len;
         self.segment.append(bytes)?;
         self.chain = chain;
         let mut stats = self.shared.stats.lock();
@@ -219,6 +230,42 @@ impl Writer {
         let mut stats = self.shared.stats.lock();
         stats.bytes += self.segment.len;
         stats.syncs += 2;
+        Ok(())
+    }
+
+    /// Writes a part of what lives in the oldest segment once more, if that is worth while.
+    fn repeat_oldest(&mut self) -> Result<(), StorageError> {
+        let (oldest, live) = {
+            let ledger = self.shared.ledger.lock();
+            let Some(oldest) = ledger.repeatable(self.options.log_bytes) else { return Ok(()) };
+            (oldest, ledger.live_in(oldest).take(REPEATED_RUNS).collect::<Vec<_>>())
+        };
+        let (mut repeated, mut size) = (Vec::new(), 0);
+        for (stream, offset, range) in live {
+            let place = Place { segment: oldest, offset };
+            for (index, payload) in self.shared.reader.batch_entries(place, stream, range)? {
+                size += payload.len();
+                repeated.push((stream, index, payload));
+            }
+            if size >= REPEATED_BYTES {
+                break;
+            }
+        }
+        if repeated.is_empty() {
+            return Ok(());
+        }
+        self.buffer.clear(self.options.batch_bytes + HEADER_BYTES);
+        for (stream, index, payload) in &repeated {
+            encode_repeat(*stream, *index, payload, self.buffer.records());
+        }
+        self.append_buffer()?;
+        let mut ledger = self.shared.ledger.lock();
+        ledger.begin_batch(self.batch_at..self.segment.len);
+        for (stream, index, payload) in &repeated {
+            let followed = ledger.repeat(*stream, *index, repeat_bytes(payload));
+            followed.map_err(|reason| StorageError::Refused { reason })?;
+        }
+        self.shared.stats.lock().repeated += repeated.len() as u64;
         Ok(())
     }
 

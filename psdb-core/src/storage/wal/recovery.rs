@@ -33,7 +33,7 @@ use bytes::Bytes;
 
 use super::batch::{Batch, BatchBuffer, BatchReader, Chain, Found, Salt};
 use super::ledger::{Bounds, Ledger, Live, StreamState};
-use super::record::{Part, Parts, Record, encode_checkpoint};
+use super::record::{Part, Parts, Record, encode_checkpoint, repeat_bytes};
 use super::segment::{self, HEADER_BYTES, Segment, SegmentHeader, file_name};
 use super::{RecoveredStream, WalOptions, WalReport, WalStats, spare};
 use crate::env::{Disk, Env, File, OpenMode};
@@ -261,6 +261,9 @@ impl Replay {
             }
             match reader.read(offset).map_err(read_failed)? {
                 Found::Batch(batch) => {
+                    if last_offset.is_some() {
+                        self.ledger.begin_batch(offset..offset + batch.bytes.len() as u64);
+                    }
                     if let Err(reason) = self.batch(header.number, &batch, last_offset.is_none()) {
                         return corrupt(offset, reason);
                     }
@@ -306,6 +309,7 @@ impl Replay {
         while let Some(part) = parts.next()? {
             match part {
                 Part::Record(record) => self.record(record)?,
+                Part::Repeat { stream, index, payload } => self.repeat(stream, index, payload)?,
                 Part::Seal => self.is_sealed = true,
                 Part::Checkpoint { .. } | Part::State { .. } => {
                     return Err("a checkpoint stands in the middle of a segment".into());
@@ -335,6 +339,17 @@ impl Replay {
             }
         }
         Ok(())
+    }
+
+    fn repeat(&mut self, stream: u64, index: u64, payload: Bytes) -> Result<(), String> {
+        self.ledger.repeat(stream, index, repeat_bytes(&payload))?;
+        let entries = self.entries.entry(stream).or_default();
+        match entries.insert(index, payload) {
+            Some(before) if before != entries[&index] => {
+                Err(format!("entry {index} of stream {stream} is repeated with another content"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes a segment's checkpoint over, or compares it with what was replayed up to it.
@@ -377,7 +392,10 @@ fn is_whole(bounds: Bounds, entries: &BTreeMap<u64, Bytes>) -> bool {
 }
 
 /// Reads a segment's header; the inner error says what is wrong with its bytes.
-fn read_header(file: &dyn File, number: u64) -> io::Result<Result<SegmentHeader, String>> {
+pub(super) fn read_header(
+    file: &dyn File,
+    number: u64,
+) -> io::Result<Result<SegmentHeader, String>> {
     let mut bytes = [0; HEADER_BYTES];
     match file.read_exact_at(&mut bytes, 0) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {

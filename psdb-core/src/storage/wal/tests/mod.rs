@@ -6,6 +6,7 @@
 //! - `crash`: power loss at every sync, and any other operation, against a model.
 //! - `damage`: byte flips, missing segments, forged batches.
 //! - `failure`: I/O errors at every operation poison the log and lose nothing.
+//! - `reading`: entries read back while the log is written on, and written once more.
 //! - `golden`: scripts of recovery, to be read.
 //!
 //! Left out: real power loss. The simulated disk is harsher than any medium.
@@ -17,6 +18,7 @@ mod failure;
 mod golden;
 mod group_commit;
 mod model;
+mod reading;
 mod segments;
 
 use std::collections::BTreeMap;
@@ -34,7 +36,8 @@ use crate::storage::StorageError;
 type Streams = BTreeMap<u64, RecoveredStream>;
 
 /// Segments so small that a few batches fill one.
-const SMALL: WalOptions = WalOptions { segment_bytes: 600, batch_bytes: 4 << 20 };
+const SMALL: WalOptions =
+    WalOptions { segment_bytes: 600, batch_bytes: 4 << 20, log_bytes: 128 << 20 };
 
 fn dir() -> &'static Path {
     Path::new("/wal")
