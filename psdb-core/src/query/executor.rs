@@ -88,6 +88,7 @@ pub struct Execution<S: Source> {
     filter: Option<Program>,
     order: Option<(Program, bool)>,
     select: Option<Program>,
+    after: Option<(Option<Value>, DocumentId)>,
     left: u64,
     skipped: Skipped,
     meter: Meter,
@@ -244,13 +245,21 @@ impl<S: Source> Execution<S> {
     ) -> Self {
         let (left, skipped) = (limit.unwrap_or(u64::MAX), Skipped::default());
         let (meter, state) = (Meter::default(), State::Fresh);
-        Execution { source, filter, order, select: None, left, skipped, meter, state }
+        let (select, after) = (None, None);
+        Execution { source, filter, order, select, after, left, skipped, meter, state }
     }
 
     /// The same query, which gives what `select` makes of each document.
     #[must_use]
     pub fn selecting(mut self, select: Option<Program>) -> Self {
         self.select = select;
+        self
+    }
+
+    /// The same query, which gives only what comes after this key and id in its order.
+    #[must_use]
+    pub fn after(mut self, place: Option<(Option<Value>, DocumentId)>) -> Self {
+        self.after = place;
         self
     }
 
@@ -295,16 +304,21 @@ impl<S: Source> Execution<S> {
         let filter = self.filter.as_ref();
         let (candidates, by_index) = candidates(&self.source, filter);
         if self.order.is_none() && !by_index {
-            return Ok(State::Scan(None));
+            return Ok(State::Scan(self.after.as_ref().map(|(_, id)| id.clone())));
         }
         let descending = self.order.as_ref().is_some_and(|(_, descending)| *descending);
         let mut best = Best::new(self.left);
+        self.meter.set_kept(0);
         for document in Ahead::new(candidates, filter) {
             let parts =
                 Lambdas { filter, order: self.order.as_ref(), select: self.select.as_ref() };
             if let Some(found) = parts.evaluate(document?, &mut self.skipped, &self.meter)? {
-                best.add(Ranked { found, descending })?;
+                let ranked = Ranked { found, descending };
+                if self.after.as_ref().is_none_or(|(key, id)| ranked.is_after(key.as_ref(), id)) {
+                    best.add(ranked)?;
+                }
             }
+            self.meter.set_kept(best.bytes);
         }
         Ok(State::Ready(best.in_order()))
     }
@@ -364,6 +378,7 @@ impl Lambdas<'_> {
         let (mut key, mut selected) = (None, None);
         if let Some((program, _)) = self.order {
             let Some(found) = value(program)? else { return Ok(None) };
+            meter.keep(size(&found));
             key = Some(found);
         }
         if let Some(program) = self.select {
@@ -391,14 +406,25 @@ struct Ranked {
     descending: bool,
 }
 
-impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let by_key = match (&self.found.key, &other.found.key) {
+impl Ranked {
+    /// How it stands to the place of another result of the query.
+    fn beside(&self, key: Option<&Value>, id: &str) -> Ordering {
+        let by_key = match (&self.found.key, key) {
             (Some(a), Some(b)) => a.total_cmp(b),
             _ => Ordering::Equal,
         };
         let by_key = if self.descending { by_key.reverse() } else { by_key };
-        by_key.then_with(|| id_of(&self.found.document).cmp(id_of(&other.found.document)))
+        by_key.then_with(|| id_of(&self.found.document).cmp(id))
+    }
+
+    fn is_after(&self, key: Option<&Value>, id: &DocumentId) -> bool {
+        self.beside(key, id.as_str()).is_gt()
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.beside(other.found.key.as_ref(), id_of(&other.found.document))
     }
 }
 

@@ -27,6 +27,7 @@ mod eval;
 mod executor;
 mod explain;
 pub mod expr;
+mod full_scan;
 #[cfg(test)]
 mod language_tests;
 mod lexer;

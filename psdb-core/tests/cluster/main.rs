@@ -7,10 +7,12 @@
 mod databases;
 mod failover;
 mod health;
+mod indexes;
 mod lifecycle;
 mod locks;
 mod masters;
 mod overload;
+mod pages;
 mod partitions;
 mod placement;
 mod reads;
