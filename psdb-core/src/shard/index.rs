@@ -21,11 +21,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Hasher;
+use super::stored::index_tree;
 use crate::codec::document::EncodedDocument;
 use crate::codec::entry::IndexedFields;
-use crate::storage::{BPlusTree, NotAscending};
+use crate::storage::{Snapshot, StorageError, Store};
 use crate::transport::message::IndexDefinition;
-use crate::types::DocumentId;
+use crate::types::{DatabaseId, DocumentId};
 
 /// Which documents an index has entries of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,9 +46,22 @@ impl Coverage {
     }
 }
 
+/// An index as it is stored, but for its entries.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct StoredIndex {
+    /// Names its tree; no other index of the database ever has the same.
+    pub(super) number: u64,
+    pub(super) definition: IndexDefinition,
+    pub(super) coverage: Coverage,
+    pub(super) documents: u64,
+    pub(super) cuts: u64,
+    pub(super) entries: u64,
+}
+
 /// One index of one database on one shard.
 #[derive(Clone)]
 pub(super) struct Index {
+    pub(super) number: u64,
     pub(super) definition: Arc<IndexDefinition>,
     fields: Arc<IndexedFields>,
     pub(super) coverage: Coverage,
@@ -55,52 +69,80 @@ pub(super) struct Index {
     pub(super) documents: u64,
     /// How many of its entries hold a value that was cut.
     pub(super) cuts: u64,
-    pub(super) entries: BPlusTree<Bytes, DocumentId>,
+    /// How many entries it has.
+    pub(super) entries: u64,
+    /// The tree of its entries.
+    pub(super) tree: Bytes,
 }
 
 impl Index {
     /// An index without entries.
-    pub(super) fn new(definition: IndexDefinition, coverage: Coverage) -> Index {
+    pub(super) fn new(
+        database: DatabaseId,
+        number: u64,
+        definition: IndexDefinition,
+        coverage: Coverage,
+    ) -> Index {
         let fields = IndexedFields::new(definition.fields.iter().map(String::as_str));
         Index {
+            number,
             definition: Arc::new(definition),
             fields: Arc::new(fields),
             coverage,
             documents: 0,
             cuts: 0,
-            entries: BPlusTree::new(),
+            entries: 0,
+            tree: index_tree(database, number),
         }
     }
 
-    /// The same index, built from all documents it covers at once.
-    pub(super) fn rebuilt(
-        &self,
-        documents: &BPlusTree<DocumentId, EncodedDocument>,
-    ) -> Result<Index, NotAscending> {
-        let mut entries: Vec<(Bytes, DocumentId)> = Vec::new();
-        let mut covered = 0;
-        for (id, document) in documents.iter().filter(|(id, _)| self.coverage.covers(id)) {
-            covered += 1;
-            let keys = self.fields.entries(id, document);
-            entries.extend(keys.into_iter().map(|key| (key, id.clone())));
-        }
-        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let cuts = entries.iter().map(|(key, _)| self.is_cut(key)).sum();
-        Ok(Index {
-            definition: Arc::clone(&self.definition),
-            fields: Arc::clone(&self.fields),
+    pub(super) fn from_stored(database: DatabaseId, stored: StoredIndex) -> Index {
+        let StoredIndex { number, definition, coverage, documents, cuts, entries } = stored;
+        let index = Index::new(database, number, definition, coverage);
+        Index { documents, cuts, entries, ..index }
+    }
+
+    pub(super) fn to_stored(&self) -> StoredIndex {
+        StoredIndex {
+            number: self.number,
+            definition: IndexDefinition::clone(&self.definition),
             coverage: self.coverage.clone(),
-            documents: covered,
-            cuts,
-            entries: BPlusTree::from_sorted(entries)?,
-        })
+            documents: self.documents,
+            cuts: self.cuts,
+            entries: self.entries,
+        }
     }
 
-    /// Whether this is what that index is, entry for entry.
-    pub(super) fn is(&self, other: &Index) -> bool {
-        (self.documents, self.cuts) == (other.documents, other.cuts)
-            && self.coverage == other.coverage
-            && self.entries == other.entries
+    /// Compares the tree with the entries that these documents make, in whatever order.
+    pub(super) fn check(
+        &self,
+        trees: &Snapshot,
+        documents: &[EncodedDocument],
+    ) -> Result<(), String> {
+        let (mut meant, mut covered) = (Vec::new(), 0);
+        for document in documents {
+            let id = document.metadata().map_err(|error| error.to_string())?.id;
+            if self.coverage.covers(&id) {
+                covered += 1;
+                let keys = self.fields.entries(&id, document).into_iter();
+                meant.extend(keys.map(|key| (key, Bytes::from(id.as_str().to_owned()))));
+            }
+        }
+        meant.sort_unstable();
+        let cuts: u64 = meant.iter().map(|(key, _)| self.is_cut(key)).sum();
+        let (found, known) =
+            ((covered, cuts, meant.len() as u64), (self.documents, self.cuts, self.entries));
+        if found != known {
+            return Err(format!("documents, cuts and entries are {found:?}, not {known:?}"));
+        }
+        let mut meant = meant.into_iter();
+        for entry in trees.iter(&self.tree) {
+            let (entry, meant) = (entry.map_err(|error| error.to_string())?, meant.next());
+            if meant.as_ref() != Some(&entry) {
+                return Err(format!("it has {entry:?} where {meant:?} should be"));
+            }
+        }
+        meant.next().map_or(Ok(()), |missing| Err(format!("it lacks {missing:?}")))
     }
 
     fn is_cut(&self, entry: &[u8]) -> u64 {
@@ -125,47 +167,56 @@ impl Index {
         }
         hasher.number(self.documents);
         hasher.number(self.cuts);
-        hasher.number(self.entries.len() as u64);
+        hasher.number(self.entries);
     }
 
     /// Follows one document from its old form to its new one, if it is covered.
     pub(super) fn change(
         &mut self,
+        trees: &mut Store,
         id: &DocumentId,
         old: Option<&EncodedDocument>,
         new: Option<&EncodedDocument>,
-    ) {
-        if self.coverage.covers(id) {
-            self.follow(id, old, new);
-        }
+    ) -> Result<(), StorageError> {
+        if self.coverage.covers(id) { self.follow(trees, id, old, new) } else { Ok(()) }
     }
 
     /// Adds the entries of one document that it did not cover.
-    pub(super) fn add(&mut self, id: &DocumentId, document: &EncodedDocument) {
-        self.follow(id, None, Some(document));
+    pub(super) fn add(
+        &mut self,
+        trees: &mut Store,
+        id: &DocumentId,
+        document: &EncodedDocument,
+    ) -> Result<(), StorageError> {
+        self.follow(trees, id, None, Some(document))
     }
 
     fn follow(
         &mut self,
+        trees: &mut Store,
         id: &DocumentId,
         old: Option<&EncodedDocument>,
         new: Option<&EncodedDocument>,
-    ) {
-        self.documents = self.documents + u64::from(new.is_some()) - u64::from(old.is_some());
+    ) -> Result<(), StorageError> {
+        // A page file whose numbers are wrong must not make a replica panic, hence the saturation.
+        let documents = self.documents + u64::from(new.is_some());
+        self.documents = documents.saturating_sub(u64::from(old.is_some()));
         let entries = |document: Option<&EncodedDocument>| {
             document.map_or_else(Vec::new, |document| self.fields.entries(id, document))
         };
         let (old, new) = (entries(old), entries(new));
         if old == new {
-            return;
+            return Ok(());
         }
         for key in old.iter().filter(|key| new.binary_search(key).is_err()) {
-            self.entries.remove(key);
-            self.cuts -= self.is_cut(key);
+            let removed = u64::from(trees.remove(&self.tree, key)?);
+            self.entries = self.entries.saturating_sub(removed);
+            self.cuts = self.cuts.saturating_sub(self.is_cut(key));
         }
-        for key in new.into_iter().filter(|key| old.binary_search(key).is_err()) {
-            self.cuts += self.is_cut(&key);
-            self.entries.insert(key, id.clone());
+        for key in new.iter().filter(|key| old.binary_search(key).is_err()) {
+            self.entries += u64::from(trees.insert(&self.tree, key, id.as_str().as_bytes())?);
+            self.cuts += self.is_cut(key);
         }
+        Ok(())
     }
 }

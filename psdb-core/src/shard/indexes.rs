@@ -18,8 +18,13 @@ use std::ops::Bound;
 
 use super::database::Database;
 use super::index::{Coverage, Index};
+use crate::codec::document::EncodedDocument;
+use crate::raft::StateError;
+use crate::storage::{Direction, Store};
 use crate::transport::message::{IndexDefinition, IndexState, IndexStatus};
-use crate::types::{DocumentId, Error, IndexName, Result};
+use crate::types::{DocumentId, Error, IndexName};
+
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The most bytes of documents that one command adds entries of, beyond the first document.
 const FILL_BYTES: usize = 4 << 20;
@@ -53,12 +58,15 @@ impl Database {
     /// Makes these the indexes, unless later definitions came before.
     pub(super) fn set_indexes(
         &mut self,
+        trees: &mut Store,
         version: u64,
         definitions: Vec<IndexDefinition>,
-    ) -> Result<()> {
-        check_definitions(&definitions)?;
+    ) -> Result<Result<()>, StateError> {
+        if let Err(error) = check_definitions(&definitions) {
+            return Ok(Err(error));
+        }
         if version < self.indexes_version {
-            return Ok(());
+            return Ok(Ok(()));
         }
         self.indexes_version = version;
         let mut known = std::mem::take(&mut self.indexes);
@@ -66,35 +74,43 @@ impl Database {
             let same = known.iter().position(|index| *index.definition == definition);
             let index = match same {
                 Some(at) => known.swap_remove(at),
-                None if self.documents.is_empty() => Index::new(definition, Coverage::Ready),
-                None => Index::new(definition, Coverage::Building { up_to: None }),
+                None if self.sums.documents == 0 => self.new_index(definition, Coverage::Ready),
+                None => self.new_index(definition, Coverage::Building { up_to: None }),
             };
             self.indexes.push(index);
         }
-        Ok(())
+        for index in known {
+            trees.drop_tree(&index.tree)?;
+        }
+        Ok(Ok(()))
     }
 
     /// Adds the entries of the next documents to an index that has been built up to `after`; says
     /// whether it did.
     pub(super) fn fill_index(
         &mut self,
+        trees: &mut Store,
         name: &IndexName,
         after: Option<&DocumentId>,
         max_documents: u32,
-    ) -> bool {
-        let Database { documents, indexes, .. } = self;
-        let Some(index) = indexes.iter_mut().find(|index| index.definition.name == *name) else {
-            return false;
-        };
+    ) -> Result<bool, StateError> {
+        let named = |index: &&mut Index| index.definition.name == *name;
+        let Some(index) = self.indexes.iter_mut().find(named) else { return Ok(false) };
         match &index.coverage {
             Coverage::Building { up_to } if up_to.as_ref() == after => {}
-            Coverage::Building { .. } | Coverage::Ready => return false,
+            Coverage::Building { .. } | Coverage::Ready => return Ok(false),
         }
+        let after = after.map(|id| id.as_str().as_bytes());
         let low = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = documents.range((low, Bound::Unbounded));
+        let (tree, ascending) = (&self.documents_tree, Direction::Ascending);
+        let mut rest = trees.snapshot().range(tree, low, Bound::Unbounded, ascending);
         let (mut bytes, mut last) = (0, None);
-        for (id, document) in rest.by_ref().take(max_documents.max(1) as usize) {
-            index.add(id, document);
+        for _ in 0..max_documents.max(1) {
+            let Some(value) = rest.next_value()? else { break };
+            let document =
+                EncodedDocument::from_bytes(value).map_err(|error| not_a_document(&error))?;
+            let id = document.metadata().map_err(|error| not_a_document(&error))?.id;
+            index.add(trees, &id, &document)?;
             last = Some(id);
             bytes += document.bytes().len();
             if bytes > FILL_BYTES {
@@ -102,15 +118,15 @@ impl Database {
             }
         }
         index.coverage = match last {
-            Some(last) if rest.next().is_some() => Coverage::Building { up_to: Some(last.clone()) },
+            Some(last) if rest.next_value()?.is_some() => Coverage::Building { up_to: Some(last) },
             _ => Coverage::Ready,
         };
-        true
+        Ok(true)
     }
 
     /// How the indexes stand, in the order of their definitions.
     pub(super) fn index_statuses(&self) -> Vec<IndexStatus> {
-        let documents = self.documents.len() as u64;
+        let documents = self.sums.documents;
         let status = |index: &Index| IndexStatus {
             name: index.definition.name.clone(),
             fields: index.definition.fields.clone(),
@@ -118,7 +134,7 @@ impl Database {
                 Coverage::Ready => IndexState::Ready,
                 Coverage::Building { .. } => IndexState::Building,
             },
-            entries: index.entries.len() as u64,
+            entries: index.entries,
             documents_done: index.documents,
             documents,
         };
@@ -132,4 +148,8 @@ impl Database {
             Coverage::Building { up_to } => Some((index.definition.name.clone(), up_to.clone())),
         })
     }
+}
+
+fn not_a_document(error: &Error) -> StateError {
+    StateError::Decode { what: "a stored document", reason: error.to_string() }
 }

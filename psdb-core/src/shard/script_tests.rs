@@ -13,7 +13,8 @@
 //! index DATABASE NAME                the documents' ids in the order of an index
 //! building DATABASE                  how the indexes stand
 //! stats DATABASE | totals
-//! reload                             saves, loads, and goes on with what was loaded
+//! reload                             sends the shard to another replica, and goes on there after
+//!                                    a checkpoint and a restart
 //! ```
 //!
 //! A body is JSON, or `hex:...` for bytes as they are. `~N` in JSON is a string of N letters; the
@@ -25,9 +26,11 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::{Command, Response, Shard};
+use super::testing::TestShard;
+use super::{Command, Response};
 use crate::codec::document::EncodedDocument;
-use crate::raft::{Position, StateMachine};
+use crate::query::Direction;
+use crate::raft::Position;
 use crate::transport::message::{IndexDefinition, IndexStatus, ShardStats, WriteOp};
 use crate::types::{DatabaseId, DocumentId, Limits, LogIndex, Result, Term, Timestamp};
 
@@ -53,7 +56,7 @@ fn scripts_give_their_output() {
 
 #[derive(Default)]
 struct Script {
-    shard: Shard,
+    shard: TestShard,
     index: u64,
     time: u64,
     output: String,
@@ -113,22 +116,26 @@ impl Script {
         };
         match (name, rest) {
             ("get", document) => {
-                let found = view.get(&document.into()).map(EncodedDocument::to_json);
-                self.say(line, found.as_deref().unwrap_or("none"));
+                let found = view.get(&document.into()).unwrap();
+                let found = found.map_or("none".into(), |document| document.to_json());
+                self.say(line, &found);
             }
             ("scan", after) => {
                 let after = after.strip_prefix("after ").map(DocumentId::from);
+                let found = view.documents(after.as_ref());
                 let found: Vec<String> =
-                    view.documents(after.as_ref()).map(EncodedDocument::to_json).collect();
+                    found.map(|document| document.unwrap().to_json()).collect();
                 self.say(line, &format!("{} documents", found.len()));
                 for json in found {
                     writeln!(self.output, "  {json}").unwrap();
                 }
             }
             ("index", name) => {
-                let entries = view.index_entries(&name.into(), Bound::Unbounded, Bound::Unbounded);
+                let (all, ascending) = (Bound::Unbounded, Direction::Ascending);
+                let entries = view.index_entries(&name.into(), all, all, ascending);
                 let ids = entries.map(|entries| {
-                    let ids: Vec<String> = entries.map(|(_, id)| id.to_string()).collect();
+                    let ids: Vec<String> =
+                        entries.map(|entry| entry.unwrap().1.to_string()).collect();
                     ids.join(" ")
                 });
                 self.say(line, ids.as_deref().unwrap_or("no such index"));
@@ -151,9 +158,7 @@ impl Script {
     }
 
     fn reload(&mut self) {
-        let mut bytes = Vec::new();
-        self.shard.save(&mut bytes).unwrap();
-        let loaded = Shard::load(&mut bytes.as_slice()).unwrap();
+        let loaded = self.shard.reloaded().reopen();
         assert_eq!(loaded.hash(), self.shard.hash());
         self.shard = loaded;
     }

@@ -1,8 +1,12 @@
-//! Reading one database as it was at one moment.
+//! Reading a shard, and one database of it, as it was at one moment.
 //!
-//! A view shares the shard's trees, so it costs O(1) to make and to clone, and shows the same
-//! documents for as long as it is held, however the shard goes on. It pins the nodes it shows:
-//! memory grows by what is written meanwhile, not by what is read.
+//! A view shares the shard's pages, so it costs O(1) to make and to clone, and shows the same
+//! documents for as long as it is held, however the shard goes on. It keeps the pages it shows from
+//! being written over: the page file grows by what is written meanwhile, not by what is read.
+//!
+//! Documents that stand in a leaf are handed out without copying them. Their pages bear checksums
+//! that were verified when they were read, and every document was validated before it was stored,
+//! so they are not validated again.
 //!
 //! Left out: evaluating lambdas (`query`), confirming leadership before a read (`raft`).
 
@@ -11,33 +15,82 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::closed::ClosedIds;
 use super::database::Database;
 use super::index::{Coverage, Index};
 use crate::codec::document::EncodedDocument;
 use crate::query::{Direction, Documents, Entries, Source, SourceIndex};
+use crate::storage::{self, BPlusTree, Range, Snapshot, StorageError};
 use crate::transport::message::{IndexDefinition, ShardStats};
-use crate::types::{DatabaseId, DocumentId, IndexName, Result};
+use crate::types::{DatabaseId, DocumentId, Error, IndexName, Result};
+
+/// An immutable snapshot of a shard; owned, and cheap to clone.
+#[derive(Clone)]
+pub struct ShardView {
+    databases: BPlusTree<DatabaseId, Arc<Database>>,
+    closed: ClosedIds,
+    trees: Snapshot,
+}
+
+impl ShardView {
+    pub(super) fn new(
+        databases: BPlusTree<DatabaseId, Arc<Database>>,
+        closed: ClosedIds,
+        trees: Snapshot,
+    ) -> ShardView {
+        ShardView { databases, closed, trees }
+    }
+
+    /// One of its databases.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DatabaseGone`] if it is not open here.
+    pub fn database(&self, id: DatabaseId) -> Result<DatabaseView> {
+        let database = self.databases.get(&id).ok_or(Error::DatabaseGone { database: id })?;
+        Ok(DatabaseView { id, database: Arc::clone(database), trees: self.trees.clone() })
+    }
+
+    /// Walks over everything and checks the invariants of the shard; for tests and repairs.
+    ///
+    /// # Errors
+    ///
+    /// A description of the first invariant that does not hold.
+    pub fn check_invariants(&self) -> std::result::Result<(), String> {
+        self.databases.check_invariants()?;
+        for (id, database) in &self.databases {
+            if self.closed.remembers(*id) {
+                return Err(format!("database {id} is both open and closed"));
+            }
+            let sound = database.check_invariants(&self.trees);
+            sound.map_err(|reason| format!("database {id}: {reason}"))?;
+        }
+        self.closed.check_invariants()
+    }
+}
 
 /// An immutable snapshot of one database on one shard; owned, and cheap to clone.
 #[derive(Clone)]
 pub struct DatabaseView {
     id: DatabaseId,
     database: Arc<Database>,
+    trees: Snapshot,
 }
 
 impl DatabaseView {
-    pub(super) fn new(id: DatabaseId, database: Arc<Database>) -> DatabaseView {
-        DatabaseView { id, database }
-    }
-
     /// Which database this is.
     pub fn id(&self) -> DatabaseId {
         self.id
     }
 
     /// The stored document under `id`, with its metadata.
-    pub fn get(&self, id: &DocumentId) -> Option<&EncodedDocument> {
-        self.database.documents.get(id)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`] or [`Error::Corrupt`] when a page cannot be read.
+    pub fn get(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
+        let found = self.trees.get(&self.database.documents_tree, id.as_str().as_bytes())?;
+        Ok(found.map(EncodedDocument::from_verified))
     }
 
     /// How many documents there are, and how many bytes their encoded forms have.
@@ -51,30 +104,70 @@ impl DatabaseView {
     }
 
     /// The documents in the order of their ids, from the one after `after` on.
-    pub fn documents<'a>(
-        &'a self,
-        after: Option<&DocumentId>,
-    ) -> impl Iterator<Item = &'a EncodedDocument> + use<'a> {
+    pub fn documents(&self, after: Option<&DocumentId>) -> DocumentsOf {
+        let after = after.map(|id| id.as_str().as_bytes());
         let low = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.database.documents.range((low, Bound::Unbounded)).map(|(_, document)| document)
+        let (tree, ascending) = (&self.database.documents_tree, storage::Direction::Ascending);
+        DocumentsOf(self.trees.range(tree, low, Bound::Unbounded, ascending))
     }
 
-    /// The entries of an index whose keys lie within the bounds, in the index's order and walked
-    /// from both ends; `None` if there is no such index.
-    pub fn index_entries<'a>(
-        &'a self,
+    /// The entries of an index whose keys lie within the bounds, in the index's order or against
+    /// it; `None` if there is no such index.
+    pub fn index_entries(
+        &self,
         index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-    ) -> Option<impl DoubleEndedIterator<Item = (&'a Bytes, &'a DocumentId)> + use<'a>> {
+        direction: Direction,
+    ) -> Option<EntriesOf> {
         let index = self.database.indexes.iter().find(|i| i.definition.name == *index)?;
-        Some(index.entries.range::<[u8], _>((low, high)))
+        let direction = match direction {
+            Direction::Ascending => storage::Direction::Ascending,
+            Direction::Descending => storage::Direction::Descending,
+        };
+        Some(EntriesOf(self.trees.range(&index.tree, low, high, direction)))
+    }
+}
+
+/// The documents of a database, one after the other.
+#[derive(Debug)]
+pub struct DocumentsOf(Range);
+
+impl Iterator for DocumentsOf {
+    type Item = Result<EncodedDocument>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let value = self.0.next_value().transpose()?;
+        Some(value.map(EncodedDocument::from_verified).map_err(Error::from))
+    }
+}
+
+/// The entries of an index, one after the other.
+#[derive(Debug)]
+pub struct EntriesOf(Range);
+
+impl Iterator for EntriesOf {
+    type Item = Result<(Bytes, DocumentId)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let entry = self.0.next_with(|key, value| {
+            let id = std::str::from_utf8(value).map(DocumentId::from);
+            (Bytes::copy_from_slice(key), id)
+        });
+        match entry.transpose()? {
+            Ok((key, Ok(id))) => Some(Ok((key, id))),
+            Ok((_, Err(error))) => {
+                let reason = format!("an index entry names no document: {error}");
+                Some(Err(StorageError::Refused { reason }.into()))
+            }
+            Err(error) => Some(Err(error.into())),
+        }
     }
 }
 
 impl Source for DatabaseView {
     fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a> {
-        Box::new(self.documents(after).map(|document| Ok(document.clone())))
+        Box::new(self.documents(after))
     }
 
     fn index_entries<'a>(
@@ -84,16 +177,12 @@ impl Source for DatabaseView {
         high: Bound<&[u8]>,
         direction: Direction,
     ) -> Option<Entries<'a>> {
-        let entries = self.index_entries(index, low, high)?;
-        let entries = entries.map(|(key, id)| Ok((key.clone(), id.clone())));
-        Some(match direction {
-            Direction::Ascending => Box::new(entries),
-            Direction::Descending => Box::new(entries.rev()),
-        })
+        let found: Entries<'a> = Box::new(self.index_entries(index, low, high, direction)?);
+        Some(found)
     }
 
     fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
-        Ok(self.get(id).cloned())
+        self.get(id)
     }
 
     fn indexes(&self) -> Vec<SourceIndex> {

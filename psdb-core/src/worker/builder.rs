@@ -44,7 +44,8 @@ pub(super) async fn run(core: Arc<Core>) {
 
 /// Builds the next part of an index of one shard; says whether there was one.
 async fn build_batch(core: &Core, replica: &Group<Shard>) -> bool {
-    let Some(command) = replica.state().next_build(BATCH_DOCUMENTS) else { return false };
+    let (_, next) = replica.look(|shard| shard.next_build(BATCH_DOCUMENTS));
+    let Some(command) = next else { return false };
     let began = core.env.instant();
     if let Err(error) = replica.propose(None, &command, TIMEOUT).await {
         tracing::debug!(group = %replica.id(), %error, "could not build a part of an index");

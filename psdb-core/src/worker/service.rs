@@ -135,8 +135,11 @@ impl Core {
         match request {
             ShardRequest::Get { database, ids } => {
                 let view = state.database(database)?;
-                let documents = ids.iter().map(|id| view.get(id).map(|d| d.bytes().clone()));
-                Ok(ShardResponse::Documents(documents.collect()))
+                let documents = ids.iter().map(|id| {
+                    let found = view.get(id)?;
+                    Ok(found.map(|document| document.bytes().clone()))
+                });
+                Ok(ShardResponse::Documents(documents.collect::<Result<_>>()?))
             }
             ShardRequest::Count { database, handle, filter, deny_full_scan } => {
                 let running = self.cursors.begin(handle, shard, timeout);
@@ -147,7 +150,7 @@ impl Core {
                 Ok(ShardResponse::Stats(state.database(database)?.stats()))
             }
             ShardRequest::Indexes { database } => {
-                Ok(ShardResponse::Indexes(state.indexes(database)?))
+                Ok(ShardResponse::Indexes(replica.look(|shard| shard.indexes(database)).1?))
             }
             _ => Err(Error::InvalidRequest { reason: "this is no simple read".into() }.into()),
         }
@@ -207,11 +210,12 @@ async fn ensure_indexes(
     timeout: Duration,
 ) -> Answer<ShardResponse> {
     replica.read_barrier(timeout).await?;
-    if !replica.state().has_indexes(database, version, &definitions)? {
+    let has_them = |shard: &Shard| shard.has_indexes(database, version, &definitions);
+    if !replica.look(has_them).1? {
         let command = Command::SetIndexes { database, version, definitions };
         database_changed(replica, &command, timeout).await?;
     }
-    Ok(ShardResponse::Indexes(replica.state().indexes(database)?))
+    Ok(ShardResponse::Indexes(replica.look(|shard| shard.indexes(database)).1?))
 }
 
 fn written(applied: Applied<Response>) -> Answer<ShardResponse> {

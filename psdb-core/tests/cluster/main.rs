@@ -12,6 +12,7 @@ mod lifecycle;
 mod locks;
 mod masters;
 mod overload;
+mod page_files;
 mod pages;
 mod partitions;
 mod placement;

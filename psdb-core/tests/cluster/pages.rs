@@ -30,12 +30,14 @@ fn ids(documents: &[Document]) -> Vec<String> {
     documents.iter().map(|document| document.id().to_string()).collect()
 }
 
+/// A query on the database.
+type Query = fn(&Database) -> Find<Document>;
+
+/// A sort key that many documents share.
+const SORT: &str = "lambda d: d['s']";
+
 /// All results of a query, page after page, each page through another client.
-async fn paged(
-    cluster: &Cluster,
-    size: u64,
-    query: impl Fn(&Database) -> Find<Document>,
-) -> Vec<String> {
+async fn paged(cluster: &Cluster, size: u64, query: Query) -> Vec<String> {
     let (mut found, mut token): (_, Option<String>) = (Vec::new(), None);
     loop {
         let database = cluster.client().database("pages");
@@ -58,15 +60,14 @@ async fn paged(
 async fn pages_add_up_to_the_whole() {
     let cluster = three_and_three(91).start().await.expect("starts");
     let database = filled(&cluster).await;
-    let sort = "lambda d: d['s']";
-    let queries: [&dyn Fn(&Database) -> Find<Document>; 7] = [
-        &|d| d.find_all(),
-        &|d| d.find("lambda d: d['k'] == 1"),
-        &|d| d.find("lambda d: d['_id'] > 'd050'"),
-        &|d| d.find_all().sort(sort),
-        &|d| d.find("lambda d: d['k'] == 0").sort(sort).descending(),
-        &|d| d.find_all().sort(sort).skip(7).limit(40),
-        &|d| d.find_all().limit(12),
+    let queries: [Query; 7] = [
+        |d| d.find_all(),
+        |d| d.find("lambda d: d['k'] == 1"),
+        |d| d.find("lambda d: d['_id'] > 'd050'"),
+        |d| d.find_all().sort(SORT),
+        |d| d.find("lambda d: d['k'] == 0").sort(SORT).descending(),
+        |d| d.find_all().sort(SORT).skip(7).limit(40),
+        |d| d.find_all().limit(12),
     ];
     for (number, query) in queries.into_iter().enumerate() {
         let whole: Vec<Document> =

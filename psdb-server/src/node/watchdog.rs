@@ -12,7 +12,8 @@
 use std::time::Duration;
 
 use psdb::cluster::NodeHandler;
-use psdb::raft::{GroupStatus, StatusWatch};
+use psdb::metadata::Metadata;
+use psdb::raft::{Group, GroupStatus, StateMachine};
 
 use crate::exit::Failure;
 
@@ -29,7 +30,7 @@ pub(super) async fn watch(handler: &NodeHandler) -> Failure {
     };
     let broken = async {
         match &handler.master {
-            Some(master) => broken_down(master.group().watch()).await,
+            Some(master) => broken_down(master.group()).await,
             None => std::future::pending().await,
         }
     };
@@ -41,14 +42,14 @@ pub(super) async fn watch(handler: &NodeHandler) -> Failure {
     }
 }
 
-/// Returns when the group of `watch` has come to an end that nobody asked for.
-async fn broken_down(mut watch: StatusWatch) -> Failure {
-    let mut last = None;
+/// Returns when the masters' group has come to an end that nobody asked for.
+async fn broken_down(group: &Group<Metadata>) -> Failure {
+    let (mut watch, mut last) = (group.watch(), None);
     while let Some(status) = watch.changed().await {
-        last = failure(status);
+        last = failure(group, status);
     }
     match last {
-        Some(reason) => Failure::io(format!("a Raft group has failed: {reason}")),
+        Some(failure) => failure,
         None => Failure {
             code: 70,
             message:
@@ -64,17 +65,26 @@ async fn broken_down(mut watch: StatusWatch) -> Failure {
 async fn failed(handler: &NodeHandler) -> Failure {
     loop {
         tokio::time::sleep(EVERY).await;
-        let masters = handler.master.iter().map(|master| master.group().status());
+        let masters = handler.master.iter().filter_map(|master| {
+            let group = master.group();
+            failure(group, group.status())
+        });
         let replicas = handler.worker.iter().flat_map(|worker| {
             let shards = worker.shards().into_iter();
-            shards.filter_map(|shard| worker.replica(shard)).map(|replica| replica.status())
+            let replicas = shards.filter_map(|shard| worker.replica(shard));
+            replicas.filter_map(|replica| failure(&replica, replica.status()))
         });
-        if let Some(reason) = masters.chain(replicas).find_map(failure) {
-            return Failure::io(format!("a Raft group has failed: {reason}"));
+        if let Some(failure) = masters.chain(replicas).next() {
+            return failure;
         }
     }
 }
 
-fn failure(status: GroupStatus) -> Option<String> {
-    status.failure
+/// Why a group has stopped, if it has failed: with file and offset, if damage is why.
+fn failure<S: StateMachine>(group: &Group<S>, status: GroupStatus) -> Option<Failure> {
+    let reason = status.failure?;
+    match group.failure() {
+        Some(error) => Some(Failure::from(error)),
+        None => Some(Failure::io(format!("a Raft group has failed: {reason}"))),
+    }
 }
