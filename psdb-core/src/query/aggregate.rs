@@ -320,6 +320,7 @@ fn evaluated(
 ) -> Result<(Value, Partial), EvalError> {
     let key = grouping.key.evaluate_within(document, meter)?;
     let Some(program) = &grouping.value else { return Ok((key, Partial::Count)) };
+    meter.keep(size(&key));
     let value = program.evaluate_within(document, meter)?;
     let partial = match &grouping.aggregate {
         Aggregate::Count => Partial::Count,
@@ -374,6 +375,7 @@ pub fn group<S: Source>(
         if !skipped.matches(filter, &document, meter)? {
             continue;
         }
+        meter.set_kept(groups.bytes);
         let found = evaluated(grouping, &document, meter);
         let Some((key, partial)) = skipped.value(&document, found)? else { continue };
         let first = DocumentId::from(id_of(&document));

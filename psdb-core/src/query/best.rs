@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::executor::{Found, id_of};
-use crate::types::{Error, Result};
+use crate::types::{DocumentId, Error, Result, Value};
 
 /// The most bytes that keys and selected values of waiting results may take, about.
 const RESULT_BYTES: u64 = 64 << 20;
@@ -22,14 +22,21 @@ pub(super) struct Ranked {
     pub(super) descending: bool,
 }
 
-impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let by_key = match (&self.found.key, &other.found.key) {
+impl Ranked {
+    /// How it stands to the place of another result of the query.
+    fn beside(&self, key: Option<&Value>, id: &str) -> Ordering {
+        let by_key = match (&self.found.key, key) {
             (Some(a), Some(b)) => a.total_cmp(b),
             _ => Ordering::Equal,
         };
         let by_key = if self.descending { by_key.reverse() } else { by_key };
-        by_key.then_with(|| id_of(&self.found.document).cmp(id_of(&other.found.document)))
+        by_key.then_with(|| id_of(&self.found.document).cmp(id))
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.beside(other.found.key.as_ref(), id_of(&other.found.document))
     }
 }
 
@@ -76,6 +83,23 @@ impl Best {
             return Err(Error::QueryLimit { limit });
         }
         Ok(())
+    }
+
+    /// As [`Best::add`], unless `ranked` stands at or before the place after which results are wanted.
+    pub(super) fn add_after(
+        &mut self,
+        ranked: Ranked,
+        after: Option<&(Option<Value>, DocumentId)>,
+    ) -> Result<()> {
+        match after {
+            Some((key, id)) if ranked.beside(key.as_ref(), id.as_str()).is_le() => Ok(()),
+            _ => self.add(ranked),
+        }
+    }
+
+    /// About how many bytes the results take.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether there are as many as are wanted.

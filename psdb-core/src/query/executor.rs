@@ -88,6 +88,7 @@ pub struct Execution<S: Source> {
     filter: Option<Program>,
     order: Option<(Program, bool)>,
     select: Option<Program>,
+    after: Option<(Option<Value>, DocumentId)>,
     left: u64,
     skipped: Skipped,
     meter: Meter,
@@ -217,13 +218,21 @@ impl<S: Source> Execution<S> {
     ) -> Self {
         let (left, skipped) = (limit.unwrap_or(u64::MAX), Skipped::default());
         let (meter, state) = (Meter::default(), State::Fresh);
-        Execution { source, filter, order, select: None, left, skipped, meter, state }
+        let (select, after) = (None, None);
+        Execution { source, filter, order, select, after, left, skipped, meter, state }
     }
 
     /// The same query, which gives what `select` makes of each document.
     #[must_use]
     pub fn selecting(mut self, select: Option<Program>) -> Self {
         self.select = select;
+        self
+    }
+
+    /// The same query, which gives only what comes after this key and id in its order.
+    #[must_use]
+    pub fn after(mut self, place: Option<(Option<Value>, DocumentId)>) -> Self {
+        self.after = place;
         self
     }
 
@@ -276,9 +285,13 @@ impl<S: Source> Execution<S> {
         };
         let chosen = choose(&self.source, wanted)?;
         match (&chosen.plan, &self.order) {
-            (Plan::Scan, None) => Ok(State::Scan(None)),
+            (Plan::Scan, None) => Ok(State::Scan(self.after.as_ref().map(|(_, id)| id.clone()))),
             (Plan::Find(access), None) => {
-                Ok(State::Ids(ids(&self.source, access, &self.meter)?.into()))
+                let mut ids = ids(&self.source, access, &self.meter)?;
+                if let Some((_, after)) = &self.after {
+                    ids.retain(|id| id > after);
+                }
+                Ok(State::Ids(ids.into()))
             }
             (Plan::InOrder { ranges, descending }, Some(_)) => {
                 self.in_order(ranges, *descending).map(State::Ready)
@@ -293,11 +306,13 @@ impl<S: Source> Execution<S> {
         let lambdas = Lambdas { filter, order, select: self.select.as_ref() };
         let descending = order.is_some_and(|(_, descending)| *descending);
         let mut best = Best::new(self.left);
+        self.meter.set_kept(0);
         for document in Ahead::new(documents(&self.source, chosen, &self.meter)?, filter) {
             let found = lambdas.evaluate(document?, &mut self.skipped, &self.meter)?;
             if let Some(found) = found {
-                best.add(Ranked { found, descending })?;
+                best.add_after(Ranked { found, descending }, self.after.as_ref())?;
             }
+            self.meter.set_kept(best.bytes());
         }
         Ok(best.in_order())
     }
@@ -306,11 +321,15 @@ impl<S: Source> Execution<S> {
     fn in_order(&mut self, ranges: &IndexRanges, descending: bool) -> Result<VecDeque<Found>> {
         let (filter, order) = (self.filter.as_ref(), self.order.as_ref());
         let lambdas = Lambdas { filter, order, select: self.select.as_ref() };
-        let (skipped, meter) = (&mut self.skipped, &self.meter);
-        let look = |best: &mut Best, document| match lambdas.evaluate(document, skipped, meter)? {
-            Some(found) => best.add(Ranked { found, descending }),
-            None => Ok(()),
+        let (skipped, meter, after) = (&mut self.skipped, &self.meter, self.after.as_ref());
+        let look = |best: &mut Best, document| {
+            if let Some(found) = lambdas.evaluate(document, skipped, meter)? {
+                best.add_after(Ranked { found, descending }, after)?;
+                meter.set_kept(best.bytes());
+            }
+            Ok(())
         };
+        meter.set_kept(0);
         let best = Best::new(self.left);
         let source = &self.source;
         let walk =
@@ -399,6 +418,7 @@ impl Lambdas<'_> {
         let (mut key, mut selected) = (None, None);
         if let Some((program, _)) = self.order {
             let Some(found) = value(program)? else { return Ok(None) };
+            meter.keep(size(&found));
             key = Some(found);
         }
         if let Some(program) = self.select {

@@ -31,6 +31,7 @@ mod executor;
 mod explain;
 pub mod expr;
 mod field;
+mod full_scan;
 mod keys_only;
 #[cfg(test)]
 mod language_tests;

@@ -5,14 +5,17 @@
 //! second, and waits for conditions, each with a deadline.
 
 mod databases;
+mod disk_full;
 mod failover;
 mod health;
 mod index_builds;
+mod indexes;
 mod lifecycle;
 mod locks;
 mod masters;
 mod overload;
 mod page_files;
+mod pages;
 mod partitions;
 mod placement;
 mod reads;
