@@ -28,6 +28,7 @@ use super::engine::{
 use super::sessions::{SessionLimits, Sessions, Verdict};
 use super::snapshot::{self, SnapshotFile};
 use super::state_machine::{Position, StateError, StateMachine};
+use super::witness::Witness;
 use crate::codec::frame;
 use crate::env::Env;
 use crate::types::{GroupId, LogIndex, Term, Timestamp};
@@ -61,6 +62,7 @@ struct Shared<S> {
     current: Mutex<Option<(SnapshotMeta, SnapshotFile)>>,
     place: SnapshotPlace,
     limits: SessionLimits,
+    witness: Witness,
 }
 
 /// A group's state on this node.
@@ -90,6 +92,7 @@ impl<S: StateMachine> Applier<S> {
             current: Mutex::new(current),
             place,
             limits,
+            witness: Witness::default(),
         })))
     }
 
@@ -108,6 +111,11 @@ impl<S: StateMachine> Applier<S> {
         let replica = self.0.replica.read();
         let applied = replica.agreed.applied.map_or(0, |id| id.index);
         (LogIndex(applied), replica.machine.clone())
+    }
+
+    /// Waits for a panic of the state machine.
+    pub(crate) async fn panicked(&self) {
+        self.0.witness.panicked().await;
     }
 
     pub(crate) fn place(&self) -> &SnapshotPlace {
@@ -218,6 +226,7 @@ impl<S: StateMachine> RaftStateMachine<Engine> for Applier<S> {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        let _guard = self.0.witness.guard();
         let mut replica = self.0.replica.write();
         let mut answers = Vec::new();
         for entry in entries {
@@ -244,6 +253,7 @@ impl<S: StateMachine> RaftStateMachine<Engine> for Applier<S> {
         meta: &SnapshotMeta,
         received: Box<SnapshotFile>,
     ) -> Result<(), EngineError> {
+        let _guard = self.0.witness.guard();
         let place = self.0.place.clone();
         let index = meta.last_log_id.map_or(0, |id| id.index);
         let installed = place.env.blocking({
@@ -271,6 +281,7 @@ impl<S: StateMachine> RaftStateMachine<Engine> for Applier<S> {
 
 impl<S: StateMachine> RaftSnapshotBuilder<Engine> for Applier<S> {
     async fn build_snapshot(&mut self) -> Result<Snapshot, EngineError> {
+        let _guard = self.0.witness.guard();
         let replica = self.0.replica.read().clone();
         let last_log_id = replica.agreed.applied;
         let index = last_log_id.map_or(0, |id| id.index);

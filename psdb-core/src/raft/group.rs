@@ -8,14 +8,15 @@
 //! 1. A response is returned only after its entry was applied here.
 //! 2. After [`Group::read_barrier`] succeeds, [`Group::state`] shows every write acknowledged
 //!    before the call.
-//!
-//! 3. A message to another replica of the group, such as an earlier one on this node, is refused.
+//! 3. A replica that ends without having been shut down says so ([`Group::failed`]).
+//! 4. A message to another replica of the group, such as an earlier one on this node, is refused.
 //!
 //! Left out: which members a group has, which its owner decides; changing them (`membership`).
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,7 +37,7 @@ use super::proposer::{Gate, ProposeError, Proposer, group_name, known_leader, le
 use super::sessions::SessionLimits;
 use super::snapshot_transfer::Receiver;
 use super::state_machine::StateMachine;
-use super::status::{GroupStatus, StatusWatch};
+use super::status::{End, GroupStatus, StatusWatch};
 use crate::codec::frame;
 use crate::env::Env;
 use crate::transport::Transport;
@@ -77,6 +78,8 @@ struct Parts<S> {
     barrier: Barrier,
     receiver: Receiver,
     gate: Gate,
+    /// Whether it was asked to end.
+    stopping: AtomicBool,
     _owned: TieBreaker,
 }
 
@@ -141,6 +144,7 @@ impl<S: StateMachine> Group<S> {
             barrier,
             receiver,
             gate,
+            stopping: AtomicBool::new(false),
             _owned: tie_breaker,
         };
         Ok(Group(Arc::new(parts)))
@@ -281,8 +285,33 @@ impl<S: StateMachine> Group<S> {
         self.0.raft.trigger().elect().await.map_err(|fatal| internal(self.id(), &fatal))
     }
 
+    /// Waits until this replica has ended without having been shut down, and returns why.
+    ///
+    /// [`Error::Storage`] when its storage refused something, [`Error::Internal`] when the engine
+    /// broke down. Either way nothing in memory can be trusted any more; what is on disk can, after
+    /// a new start.
+    pub async fn failed(&self) -> Error {
+        let end = tokio::select! {
+            biased;
+            () = self.0.applier.panicked() => End::Silent,
+            end = self.watch().ended() => end,
+        };
+        if self.0.stopping.load(Ordering::Acquire) {
+            return std::future::pending().await;
+        }
+        let name = group_name(self.id());
+        match end {
+            End::Storage(reason) => Error::Storage { reason: format!("{name}: {reason}") },
+            End::Silent => Error::Internal {
+                reason: format!("the Raft replica of {name} has broken down here"),
+                outcome: Outcome::Unknown,
+            },
+        }
+    }
+
     /// Stops this replica. What waits fails with an unknown outcome.
     pub async fn shutdown(&self) {
+        self.0.stopping.store(true, Ordering::Release);
         if let Err(error) = self.0.raft.shutdown().await {
             tracing::error!(group = %self.id(), %error, "a Raft engine did not stop cleanly");
         }

@@ -28,7 +28,7 @@ use super::snapshot;
 use crate::codec::frame;
 use crate::env::Env;
 use crate::storage::{Record, RecoveredStream, StorageError, Wal, WalOptions};
-use crate::types::{Error, GroupId, NodeId, Result};
+use crate::types::{Error, GroupId, LogIndex, NodeId, Result};
 
 /// The log and the snapshots of one process.
 #[derive(Clone, Debug)]
@@ -82,6 +82,26 @@ impl LogHome {
     /// another one than the node's.
     pub fn known_groups(&self) -> BTreeMap<GroupId, Option<NodeId>> {
         self.known.lock().clone()
+    }
+
+    /// Where the log of `group` ends, a snapshot counted; `None` if nothing of it is here. To be
+    /// asked before the group is started.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Storage`] when the disk refuses.
+    pub async fn reached(&self, group: GroupId) -> Result<Option<LogIndex>> {
+        let (disk, dir) = (self.env.disk().clone(), self.snapshots.clone());
+        let snapshot = self.env.blocking(move || {
+            snapshot::newest_index(&*disk, &dir, group)
+                .map_err(|source| StorageError::io("list snapshots in", &dir, source))
+        });
+        let snapshot = snapshot.await?;
+        let recovered = self.recovered.lock();
+        let stream = recovered.get(&group.0);
+        let last = stream.and_then(|stream| stream.entries.last_key_value()).map(|(last, _)| *last);
+        let floor = stream.and_then(|stream| stream.floor.as_ref()).map(|(floor, _)| *floor);
+        Ok(last.max(floor).max(snapshot).map(LogIndex))
     }
 
     /// Makes room for a new replica of `group`, which is to bear `number` if one is given.

@@ -24,6 +24,8 @@ mod barrier;
 mod config;
 mod election;
 mod engine;
+#[cfg(test)]
+mod failure_tests;
 mod group;
 mod log_home;
 mod log_store;
@@ -37,6 +39,7 @@ mod snapshot;
 mod snapshot_transfer;
 mod state_machine;
 mod status;
+mod witness;
 
 pub use config::RaftConfig;
 pub use group::{Applied, Group, GroupOptions};

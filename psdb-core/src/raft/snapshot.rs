@@ -44,6 +44,15 @@ pub(crate) fn file_name(group: GroupId, index: u64) -> String {
 
 /// The snapshots of `group` in `dir`, the newest first.
 pub(crate) fn list(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<Vec<PathBuf>> {
+    Ok(indexed(disk, dir, group)?.into_iter().map(|(_, path)| path).collect())
+}
+
+/// Up to where the newest snapshot of `group` in `dir` reaches.
+pub(crate) fn newest_index(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<Option<u64>> {
+    Ok(indexed(disk, dir, group)?.first().map(|(index, _)| *index))
+}
+
+fn indexed(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<Vec<(u64, PathBuf)>> {
     let prefix = format!("g{}-", group.0);
     let mut found = Vec::new();
     for name in disk.list(dir)? {
@@ -53,7 +62,7 @@ pub(crate) fn list(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<Ve
         }
     }
     found.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
-    Ok(found.into_iter().map(|(_, path)| path).collect())
+    Ok(found)
 }
 
 /// Removes every snapshot of `group`, whole or not.

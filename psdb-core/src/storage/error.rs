@@ -86,10 +86,9 @@ impl From<StorageError> for Error {
             StorageError::Corrupt { path, offset, reason } => {
                 Error::Corrupt { path: path.display().to_string(), offset, reason }
             }
-            StorageError::InUse { ref path } => Error::Directory {
-                path: path.display().to_string(),
-                reason: "another process or node has it open".into(),
-            },
+            StorageError::InUse { path } => {
+                Error::DirectoryInUse { path: path.display().to_string() }
+            }
             StorageError::Refused { .. } => {
                 Error::Internal { reason: error.to_string(), outcome: Outcome::NotApplied }
             }

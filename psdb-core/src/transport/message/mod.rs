@@ -5,10 +5,12 @@
 //!
 //! Left out: Raft's own messages, which only `raft` reads.
 
+mod introduction;
 mod lock;
 mod master;
 mod shard;
 
+pub use introduction::{Introduction, Stage};
 pub use lock::{LockClaim, LockInfo, LockLease, LockRequest, LockResponse};
 pub use master::{
     DatabaseInfo, DatabaseState, Heartbeat, HeartbeatReply, IndexDefinition, MasterInfo,
