@@ -40,6 +40,8 @@ pub(crate) enum Command {
         limit: Option<u64>,
     },
     Query(Query),
+    /// Says how a query would be run.
+    Explain(Query),
     Count {
         filter: Option<Lambda>,
     },

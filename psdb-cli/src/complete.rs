@@ -59,7 +59,7 @@ impl Editing {
 /// What may follow a quoted lambda; nothing inside of one.
 fn after_lambda(command: &str, before: &str) -> Vec<String> {
     let words: &[&str] = match command {
-        "query" => &["desc", "limit", "select", "skip", "sort", "strict"],
+        "query" | "explain" => &["desc", "limit", "select", "skip", "sort", "strict"],
         "group" => &["avg", "collect", "count", "max", "min", "strict", "sum", "where"],
         "distinct" => &["strict", "where"],
         _ => &[],

@@ -75,6 +75,13 @@ pub(crate) const TOPICS: &[Topic] = &[
         "show the documents a lambda matches, or what 'select' makes of them",
         LAMBDA,
     ),
+    topic(
+        "explain",
+        "explain LAMBDA [sort LAMBDA [desc]] [skip N] [limit N] [select LAMBDA] [strict]",
+        "show how a query would be run, without running it",
+        "The plan is a tree, the last step first. Shards that would do the same are one branch.\n\n  \
+         explain lambda d: d[\"Director\"] == \"Steven Spielberg\"",
+    ),
     topic("count", "count [LAMBDA]", "count the documents a lambda matches, or all", LAMBDA),
     topic(
         "distinct",

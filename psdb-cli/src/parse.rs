@@ -19,7 +19,7 @@ use crate::settings;
 use crate::tokens::Tokens;
 
 /// Commands of the interface that later versions bring.
-const LATER: [&str; 2] = ["explain", "index"];
+const LATER: [&str; 1] = ["index"];
 
 /// Parses one line; `None` if it is empty or a comment.
 pub(crate) fn line(text: &str) -> Result<Option<Command>, Failure> {
@@ -78,6 +78,7 @@ impl Parser<'_> {
             "read" => Command::Read { id: self.word("a document's id")? },
             "readall" => Command::ReadAll { limit: self.read_all_limit()? },
             "query" => Command::Query(self.query()?),
+            "explain" => Command::Explain(self.query()?),
             "count" => Command::Count { filter: self.tokens.lambda()? },
             "distinct" | "group" => self.group()?,
             "update_many" => self.update_many()?,

@@ -313,7 +313,7 @@ fn mistakes_are_named_and_the_usage_is_shown() {
         ("partition a|b|c", "two sides"),
         ("partition a|", "both sides"),
         ("drop 101", "0 to 100"),
-        ("explain lambda d: True", "'explain' is not available yet"),
+        ("index create a", "'index' is not available yet"),
     ]);
 }
 

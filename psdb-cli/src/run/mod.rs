@@ -78,6 +78,7 @@ impl Runner {
             Command::Read { id } => self.read(&id).await,
             Command::ReadAll { limit } => self.read_all(limit).await,
             Command::Query(query) => self.query(query).await,
+            Command::Explain(query) => self.explain(query).await,
             Command::Count { filter } => self.count(filter).await,
             Command::Distinct(group) => self.distinct(&group).await,
             Command::Group(group) => self.group(&group).await,

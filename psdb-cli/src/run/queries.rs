@@ -1,4 +1,4 @@
-//! `readall`, `query`, `count`, `distinct` and `group`.
+//! `readall`, `query`, `explain`, `count`, `distinct` and `group`.
 //!
 //! Documents are written as they arrive, so a long result needs no memory, unless the form is one
 //! object. Documents on which a lambda raised are counted, and the first of them is named.
@@ -18,18 +18,16 @@ impl Runner {
     }
 
     pub(super) async fn query(&mut self, query: Query) -> Done {
-        let find = Find {
-            filter: Some(query.filter.text.clone()),
-            sort: query.sort.as_ref().map(|lambda| lambda.text.clone()),
-            descending: query.descending,
-            skip: query.skip,
-            limit: query.limit,
-            select: query.select.as_ref().map(|lambda| lambda.text.clone()),
-            strict: query.strict,
-        };
-        let lambdas: Vec<&Lambda> =
-            std::iter::once(&query.filter).chain(&query.sort).chain(&query.select).collect();
-        self.find("query", find, &lambdas).await
+        let find = find_of(&query);
+        self.find("query", find, &lambdas_of_query(&query)).await
+    }
+
+    pub(super) async fn explain(&mut self, query: Query) -> Done {
+        let database = self.current()?;
+        let failed = |error| lambda_failure(error, &lambdas_of_query(&query));
+        let plan = self.backend.explain(&database, find_of(&query)).await.map_err(failed)?;
+        let json = Json::Raw(plan.to_value().to_json());
+        self.output.answer("explain", plan.to_string().trim_end(), vec![("plan", json)])
     }
 
     pub(super) async fn count(&mut self, filter: Option<Lambda>) -> Done {
@@ -116,6 +114,22 @@ pub(super) fn skipped_fields(skipped: &SkippedDocuments) -> Vec<(&'static str, J
         fields.push(("first_error", Json::Object(first)));
     }
     fields
+}
+
+fn find_of(query: &Query) -> Find {
+    Find {
+        filter: Some(query.filter.text.clone()),
+        sort: query.sort.as_ref().map(|lambda| lambda.text.clone()),
+        descending: query.descending,
+        skip: query.skip,
+        limit: query.limit,
+        select: query.select.as_ref().map(|lambda| lambda.text.clone()),
+        strict: query.strict,
+    }
+}
+
+fn lambdas_of_query(query: &Query) -> Vec<&Lambda> {
+    std::iter::once(&query.filter).chain(&query.sort).chain(&query.select).collect()
 }
 
 fn lambdas_of(group: &command::Group) -> Vec<&Lambda> {

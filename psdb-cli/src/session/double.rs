@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use psdb::env::DiskStats;
+use psdb::query::PlanTree;
 use psdb::transport::message::{
     LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
 };
@@ -200,6 +201,14 @@ impl Backend for Double {
             let found: Box<dyn Cursor> =
                 Box::new(Found { documents, skipped: state.skipped.clone() });
             Ok(found)
+        })
+    }
+
+    fn explain<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, PlanTree> {
+        self.with(format!("explain {find:?}"), |state| {
+            documents(state, database)?;
+            let scan = PlanTree::new("scan", "scan of all documents");
+            Ok(PlanTree::new("merge", "merge by _id").over([scan]))
         })
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use psdb::client::WriteOne;
 use psdb::codec::EncodedDocument;
 use psdb::env::DiskStats;
+use psdb::query::PlanTree;
 use psdb::transport::message::{
     LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
 };
@@ -57,6 +58,33 @@ impl Local {
 }
 
 impl Local {
+    /// A query, and the lambda that is to select of its results.
+    fn described(
+        &self,
+        database: &str,
+        find: Find,
+    ) -> (psdb::client::Find<Document>, Option<String>) {
+        let database = self.client.database(database);
+        let Find { filter, sort, descending, skip, limit, select, strict } = find;
+        let mut query = match filter {
+            Some(filter) => database.find(filter),
+            None => database.find_all(),
+        };
+        if let Some(key) = sort {
+            query = query.sort(key);
+        }
+        if descending {
+            query = query.descending();
+        }
+        if let Some(limit) = limit {
+            query = query.limit(limit);
+        }
+        if strict {
+            query = query.strict();
+        }
+        (query.skip(skip), select)
+    }
+
     fn lock(&self, name: &str, ttl: Option<Duration>) -> Lock {
         let lock = self.client.lock(name);
         match ttl {
@@ -144,31 +172,23 @@ impl Backend for Local {
     }
 
     fn find<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, Box<dyn Cursor>> {
-        let database = self.client.database(database);
+        let (query, select) = self.described(database, find);
         Box::pin(async move {
-            let Find { filter, sort, descending, skip, limit, select, strict } = find;
-            let mut query = match filter {
-                Some(filter) => database.find(filter),
-                None => database.find_all(),
-            };
-            if let Some(key) = sort {
-                query = query.sort(key);
-            }
-            if descending {
-                query = query.descending();
-            }
-            if let Some(limit) = limit {
-                query = query.limit(limit);
-            }
-            if strict {
-                query = query.strict();
-            }
-            let query = query.skip(skip);
             let found: Box<dyn Cursor> = match select {
                 Some(select) => Box::new(Selected(query.select(select).await?)),
                 None => Box::new(Found(query.await?)),
             };
             Ok(found)
+        })
+    }
+
+    fn explain<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, PlanTree> {
+        let (query, select) = self.described(database, find);
+        Box::pin(async move {
+            match select {
+                Some(select) => query.select(select).explain().await,
+                None => query.explain().await,
+            }
         })
     }
 

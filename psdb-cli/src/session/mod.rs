@@ -16,7 +16,7 @@ mod open;
 use std::time::Duration;
 
 use psdb::env::DiskStats;
-use psdb::query::Aggregate;
+use psdb::query::{Aggregate, PlanTree};
 use psdb::transport::BoxFuture;
 use psdb::transport::message::{
     IndexDefinition, LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
@@ -116,6 +116,8 @@ pub(crate) trait Backend: Send + Sync {
     fn import<'a>(&'a self, database: &'a str, lines: &'a [Vec<u8>]) -> Reply<'a, Vec<Result<()>>>;
     fn read<'a>(&'a self, database: &'a str, id: &'a str) -> Reply<'a, String>;
     fn find<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, Box<dyn Cursor>>;
+    /// Says how a query would be run.
+    fn explain<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, PlanTree>;
     fn count<'a>(
         &'a self,
         database: &'a str,

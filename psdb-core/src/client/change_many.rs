@@ -101,10 +101,10 @@ impl<T: FromDocument> Database<T> {
     /// ```
     pub async fn update_many<S: Serialize + ?Sized>(
         &self,
-        filter: &str,
+        filter: impl Into<String>,
         patch: &S,
     ) -> Result<UpdatedMany> {
-        self.update_many_encoded(filter, EncodedDocument::from_serialize(patch)?).await
+        self.update_many_encoded(filter.into(), EncodedDocument::from_serialize(patch)?).await
     }
 
     /// As [`Database::update_many`], the fields being given as JSON text.
@@ -112,14 +112,18 @@ impl<T: FromDocument> Database<T> {
     /// # Errors
     ///
     /// As [`Database::update_many`].
-    pub async fn update_many_json(&self, filter: &str, patch: &str) -> Result<UpdatedMany> {
+    pub async fn update_many_json(
+        &self,
+        filter: impl Into<String>,
+        patch: &str,
+    ) -> Result<UpdatedMany> {
         let patch = EncodedDocument::from_json(patch.as_bytes(), &Limits::DEFAULT)?;
-        self.update_many_encoded(filter, patch).await
+        self.update_many_encoded(filter.into(), patch).await
     }
 
     async fn update_many_encoded(
         &self,
-        filter: &str,
+        filter: String,
         patch: EncodedDocument,
     ) -> Result<UpdatedMany> {
         let (None, patch) = patch.split_id()? else {
@@ -141,8 +145,8 @@ impl<T: FromDocument> Database<T> {
     ///
     /// [`Error::InvalidQuery`] and [`Error::DatabaseNotFound`] before anything is deleted;
     /// [`Error::PartlyDone`] when something fails after some documents were.
-    pub async fn delete_many(&self, filter: &str) -> Result<DeletedMany> {
-        let tally = change_many(&self.typed(), filter, Change::Delete).await?;
+    pub async fn delete_many(&self, filter: impl Into<String>) -> Result<DeletedMany> {
+        let tally = change_many(&self.typed(), filter.into(), Change::Delete).await?;
         Ok(DeletedMany { matched: tally.matched, deleted: tally.changed, skipped: tally.skipped })
     }
 }
@@ -191,9 +195,9 @@ impl Tally {
     }
 }
 
-async fn change_many(database: &Database, filter: &str, change: Change) -> Result<Tally> {
+async fn change_many(database: &Database, filter: String, change: Change) -> Result<Tally> {
     // Compiled here for the error only; the shards compile the text themselves.
-    Program::compile(filter)?;
+    Program::compile(&filter)?;
     let filter: Arc<str> = filter.into();
     let handle = Arc::new(Handle::new(database.router().clone(), database.timeout()));
     let done = database.on_every_shard(|id, shard| {

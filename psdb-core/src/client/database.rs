@@ -20,7 +20,7 @@ use super::router::{Router, mismatched};
 use super::stale::StaleReads;
 use super::write::{Change, Inserted, Updated, WriteOne};
 use crate::codec::EncodedDocument;
-use crate::query::{Aggregate, Program};
+use crate::query::{Aggregate, PlanTree, Program};
 use crate::transport::message::{
     ShardRequest, ShardResponse, ShardStats, SkippedDocuments, WriteOp, WriteReceipt,
 };
@@ -305,7 +305,28 @@ impl<T: FromDocument> Database<T> {
 
     /// Finds the documents a lambda matches; describe the rest, then await for a cursor.
     ///
-    /// A document on which the lambda raises does not match and is counted as skipped.
+    /// The lambda is a text, or built with [`crate::query::expr`]; so it is wherever a lambda is
+    /// taken. A document on which it raises does not match and is counted as skipped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use psdb_core::query::expr::field;
+    /// use psdb_core::{Cluster, Document};
+    /// use serde_json::json;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let cluster = Cluster::memory().await?;
+    /// let users = cluster.client().create_database("users").await?;
+    /// users.insert_many([json!({"age": 36}), json!({"age": 17})]).await?;
+    /// let text: Vec<Document> = users.find("lambda d: d['age'] > 30").await?.try_collect().await?;
+    /// let built: Vec<Document> = users.find(field("age").gt(30)).await?.try_collect().await?;
+    /// assert_eq!(text, built);
+    /// assert_eq!(users.count(field("age").gt(30)).await?.count, 1);
+    /// # Ok::<(), psdb_core::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn find(&self, filter: impl Into<String>) -> Find<T> {
         Find::new(self.clone(), Some(filter.into()))
     }
@@ -332,9 +353,20 @@ impl<T: FromDocument> Database<T> {
     /// # Errors
     ///
     /// [`Error::InvalidQuery`], [`Error::DatabaseNotFound`], [`Error::Unavailable`].
-    pub async fn count(&self, filter: &str) -> Result<Count> {
-        Program::compile(filter)?;
-        self.count_matching(Some(filter.to_owned())).await
+    pub async fn count(&self, filter: impl Into<String>) -> Result<Count> {
+        let filter = filter.into();
+        Program::compile(&filter)?;
+        self.count_matching(Some(filter)).await
+    }
+
+    /// Says how the documents a lambda matches would be found; for a sort, limits and the like see
+    /// [`Find::explain`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidQuery`], [`Error::DatabaseNotFound`], [`Error::Unavailable`].
+    pub async fn explain(&self, filter: impl Into<String>) -> Result<PlanTree> {
+        self.find(filter).explain().await
     }
 
     /// Counts all documents.

@@ -8,9 +8,10 @@ use std::pin::Pin;
 use super::cursor::{Cursor, SelectedCursor, Start};
 use super::database::Database;
 use super::document::{Document, FromDocument};
+use super::explain;
 use super::handle::Handle;
 use super::router::mismatched;
-use crate::query::Program;
+use crate::query::{PlanTree, Program};
 use crate::transport::message::{Order, Query, ShardRequest, ShardResponse};
 use crate::types::Result;
 
@@ -76,12 +77,64 @@ impl<T: FromDocument> Find<T> {
         Select(Find { database: database.typed(), query, skip, limit })
     }
 
-    async fn start(mut self) -> Result<(Database<T>, Start)> {
+    /// Says how the query would be run, without running it: what the client does, and below it what
+    /// each shard does, shards that do the same being one branch.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::InvalidQuery`], [`crate::Error::DatabaseNotFound`],
+    /// [`crate::Error::Unavailable`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use psdb_core::Cluster;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let cluster = Cluster::memory().await?;
+    /// let users = cluster.client().create_database("users").index("role").shards(2).await?;
+    /// let plan = users.find("lambda d: d['role'] == 'Dev'").limit(10).explain().await?;
+    /// let expected = "\
+    /// first 10
+    /// └─ merge by _id
+    ///    └─ shards 0, 1
+    ///       └─ first 10
+    ///          └─ filter lambda d: d['role'] == 'Dev'
+    ///             └─ index role where role == 'Dev'
+    /// ";
+    /// assert_eq!(plan.to_string(), expected);
+    /// # Ok::<(), psdb_core::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn explain(mut self) -> Result<PlanTree> {
+        self.prepare()?;
+        let asked = self.database.ask_all(None, |database| ShardRequest::Explain {
+            database,
+            query: self.query.clone(),
+        });
+        let mut parts = Vec::new();
+        for (shard, response) in asked.await? {
+            match response {
+                ShardResponse::Explained(tree) => parts.push((shard, tree)),
+                _ => return Err(mismatched(&format!("shard {shard}"))),
+            }
+        }
+        Ok(explain::merged(&self.query, self.skip, self.limit, parts))
+    }
+
+    /// Checks the lambdas and settles how many results each shard has to give.
+    fn prepare(&mut self) -> Result<()> {
         // Compiled here for the error only; the shards compile the text themselves.
         self.query.filter.as_deref().map(Program::compile).transpose()?;
         self.query.order.as_ref().map(|order| Program::compile(&order.key)).transpose()?;
         self.query.select.as_deref().map(Program::compile).transpose()?;
         self.query.limit = self.limit.map(|limit| limit.saturating_add(self.skip));
+        Ok(())
+    }
+
+    async fn start(mut self) -> Result<(Database<T>, Start)> {
+        self.prepare()?;
         let descending = self.query.order.as_ref().is_some_and(|order| order.descending);
         let (query, timeout) = (self.query, self.database.timeout());
         let handle = Handle::new(self.database.router().clone(), timeout);
@@ -113,6 +166,15 @@ impl<T: FromDocument> Find<T> {
 pub struct Select(Find<Document>);
 
 impl Select {
+    /// Says how the query would be run, as [`Find::explain`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Find::explain`].
+    pub async fn explain(self) -> Result<PlanTree> {
+        self.0.explain().await
+    }
+
     async fn run(self) -> Result<SelectedCursor> {
         let (database, start) = self.0.start().await?;
         SelectedCursor::new(database.router().clone(), start)

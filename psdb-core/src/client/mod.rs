@@ -19,6 +19,7 @@ mod change_many;
 mod cursor;
 mod database;
 mod document;
+mod explain;
 mod find;
 mod group;
 mod handle;

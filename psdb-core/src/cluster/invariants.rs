@@ -22,6 +22,7 @@ use super::node::NodeHandler;
 use super::{Cluster, find};
 use crate::master::Master;
 use crate::raft::{GroupStatus, Role};
+use crate::shard::Shard;
 use crate::types::{Error, GroupId, LogIndex, Outcome, Result, ShardId, Term};
 use crate::worker::Worker;
 
@@ -277,13 +278,13 @@ fn look_at(node: &str, handler: &NodeHandler) -> Vec<Seen> {
     let Some(worker) = &handler.worker else { return seen };
     for shard in worker.shards() {
         let Some(replica) = worker.replica(shard) else { continue };
-        let (applied, state) = replica.state_at();
+        let (applied, hash) = replica.look(Shard::hash);
         seen.push(Seen {
             group: GroupId::of_shard(shard),
             node: node.to_owned(),
             status: replica.status(),
             applied,
-            hash: state.hash(),
+            hash,
         });
     }
     seen

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use crate::env::{DiskStats, Env, SimDisk, Task};
 use crate::master::{Master, MasterOptions};
 use crate::raft::{LogHome, RaftConfig};
-use crate::storage::{Directory, WalOptions};
+use crate::storage::{Directory, PageCache, WalOptions};
 use crate::transport::in_process::Network;
 use crate::transport::message::WorkerTraits;
 use crate::transport::{BoxFuture, Handler, Message, Service};
@@ -77,6 +77,8 @@ pub(super) struct Plan {
     pub(super) raft: RaftConfig,
     /// When the replicas of a dead worker are rebuilt elsewhere.
     pub(super) replace_after: Duration,
+    /// The pages that all nodes keep in memory together.
+    pub(super) cache: PageCache,
     /// The directory below which nodes keep theirs; of an embedded node, its own.
     pub(super) root: PathBuf,
     /// Whether disks are simulated, each node having its own.
@@ -253,7 +255,8 @@ impl Node {
         network: &Network,
         directory: &Directory,
     ) -> Result<(Arc<NodeHandler>, LogHome)> {
-        let home = LogHome::open(&self.env, &self.directory, WalOptions::default()).await?;
+        let (options, cache) = (WalOptions::default(), plan.cache.clone());
+        let home = LogHome::open_with(&self.env, &self.directory, options, cache).await?;
         let transport = network.transport(Address::from(self.name.as_str()));
         let mut handler = NodeHandler::default();
         let (env, name) = (self.env.clone(), self.name.as_str());

@@ -4,7 +4,7 @@
 //! - `frames`: such frames one after the other in a stream.
 //! - `document`: documents whose fields are found without decoding the rest.
 //! - `json`: a strict reader straight into that form, and a writer out of it.
-//! - `key`: bytes whose order is the order of values.
+//! - `key`: bytes whose order is the order of values. `entry`: what indexes keep of a document.
 //!
 //! Invariant: bytes from outside are checked once, at the door ([`EncodedDocument::from_bytes`],
 //! [`frame::decode`]); what has passed needs no further checks and cannot make a reader panic.
@@ -12,6 +12,7 @@
 //! Left out: what documents mean.
 
 pub mod document;
+pub mod entry;
 pub mod frame;
 pub mod frames;
 mod json;

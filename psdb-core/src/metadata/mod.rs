@@ -61,7 +61,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::raft::{Position, StateError, StateMachine};
 use crate::sharding::ShardMap;
-use crate::storage::BPlusTree;
+use crate::storage::{BPlusTree, Snapshot, Store};
 use crate::types::{DatabaseId, Error, NodeId, Outcome, Result};
 
 pub use command::{Command, Registration, Response};
@@ -71,6 +71,10 @@ pub use locks::ClaimState;
 pub(crate) use locks::PRESENCE_MILLIS;
 pub use shards::{ShardSummary, moving_of};
 pub use workers::WorkerRecord;
+
+/// The tree that holds the state, and its only key.
+const TREE: &[u8] = b"metadata";
+const KEY: &[u8] = b"state";
 
 /// What a cluster is born with; it never changes afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +121,7 @@ impl Metadata {
     }
 
     /// A number that is equal on two replicas that have applied the same commands: FNV-1a, 64 bit,
-    /// over the bytes of [`StateMachine::save`]. It takes a walk over the whole state.
+    /// over the bytes of [`Metadata::save`]. It takes a walk over the whole state.
     pub fn hash(&self) -> u64 {
         let mut fingerprint = Fingerprint(0xcbf2_9ce4_8422_2325);
         self.save(&mut fingerprint).expect("a fingerprint accepts every write");
@@ -148,11 +152,13 @@ impl Metadata {
     }
 }
 
-impl StateMachine for Metadata {
-    type Command = Command;
-    type Response = Response;
-
-    fn apply(&mut self, position: Position, command: Command) -> Result<Response, StateError> {
+impl Metadata {
+    /// Applies one command.
+    ///
+    /// # Errors
+    ///
+    /// None so far; a state machine may fail.
+    pub fn apply(&mut self, position: Position, command: Command) -> Result<Response, StateError> {
         let time = position.time;
         let answer = match command {
             Command::Found { cluster, shards, replicas } => {
@@ -188,12 +194,58 @@ impl StateMachine for Metadata {
         Ok(answer.unwrap_or_else(Response::Refused))
     }
 
-    fn save(&self, sink: &mut dyn Write) -> Result<(), StateError> {
+    /// Writes the whole state, so that [`Metadata::load`] restores an equal one.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Snapshot`] when `sink` refuses.
+    pub fn save(&self, sink: &mut dyn Write) -> Result<(), StateError> {
         snapshot::save(self, sink)
     }
 
-    fn load(source: &mut dyn Read) -> Result<Self, StateError> {
+    /// Reads a state written by [`Metadata::save`]. The bytes are not trusted.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] when the bytes are not such a state.
+    pub fn load(source: &mut dyn Read) -> Result<Self, StateError> {
         snapshot::load(source)
+    }
+}
+
+/// The whole state is one value, written anew with each checkpoint: it is small, and every read
+/// and every decision of the masters needs it in memory.
+impl StateMachine for Metadata {
+    type Command = Command;
+    type Response = Response;
+    type View = Metadata;
+    type Inspector = ();
+
+    fn open(trees: &Snapshot) -> Result<Metadata, StateError> {
+        match trees.get(TREE, KEY)? {
+            Some(bytes) => Metadata::load(&mut &bytes[..]),
+            None => Ok(Metadata::default()),
+        }
+    }
+
+    fn apply(
+        &mut self,
+        _: &mut Store,
+        position: Position,
+        command: Command,
+    ) -> Result<Response, StateError> {
+        Metadata::apply(self, position, command)
+    }
+
+    fn flush(&mut self, trees: &mut Store) -> Result<(), StateError> {
+        let mut bytes = Vec::new();
+        self.save(&mut bytes)?;
+        trees.insert(TREE, KEY, &bytes)?;
+        Ok(())
+    }
+
+    fn view(&self, _: &Store) -> Metadata {
+        self.clone()
     }
 }
 

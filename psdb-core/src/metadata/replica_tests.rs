@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::lock_tests::lock_command;
 use super::{Command, Metadata, Registration, Response};
-use crate::raft::{Position, StateMachine};
+use crate::raft::Position;
 use crate::sharding::{Placement, RingSpec};
 use crate::transport::message::{DatabaseState, IndexDefinition, ShardLoad, WorkerStatus};
 use crate::types::{Address, DatabaseId, Epoch, LogIndex, NodeId, ShardId, Term, Timestamp};

@@ -24,7 +24,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::{Command, LockAnswer, LockCommand, Metadata, Registration, Response, Unfinished};
-use crate::raft::{Position, StateMachine};
+use crate::raft::Position;
 use crate::sharding::{Placement, RingSpec};
 use crate::transport::message::{
     DatabaseInfo, IndexDefinition, LockClaim, ShardLoad, WorkerStatus,

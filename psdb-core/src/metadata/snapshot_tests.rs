@@ -7,7 +7,7 @@ use std::io::Read;
 use proptest::prelude::*;
 
 use super::{Command, LockCommand, Metadata, Registration};
-use crate::raft::{Position, StateError, StateMachine};
+use crate::raft::{Position, StateError};
 use crate::sharding::{Placement, RingSpec};
 use crate::transport::message::{IndexDefinition, LockClaim, ShardLoad};
 use crate::types::{ClientId, DatabaseId, LogIndex, NodeId, ShardId, Term, Timestamp};

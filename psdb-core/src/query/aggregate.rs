@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use sum::Sum;
 
+use super::ahead::Ahead;
 use super::executor::{Skipped, candidates, id_of};
 use super::source::Source;
 use super::{EvalError, Meter, Program, PyError};
@@ -55,6 +56,31 @@ pub enum Aggregate {
 }
 
 impl Aggregate {
+    /// The sum of what a lambda gives.
+    pub fn sum(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Sum(lambda.into())
+    }
+
+    /// The mean of what a lambda gives.
+    pub fn average(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Average(lambda.into())
+    }
+
+    /// The smallest of what a lambda gives.
+    pub fn min(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Min(lambda.into())
+    }
+
+    /// The largest of what a lambda gives.
+    pub fn max(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Max(lambda.into())
+    }
+
+    /// All that a lambda gives.
+    pub fn collect(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Collect(lambda.into())
+    }
+
     fn lambda(&self) -> Option<&str> {
         match self {
             Aggregate::Count => None,
@@ -316,13 +342,15 @@ pub fn group<S: Source>(
     meter: &Meter,
 ) -> Result<(Groups, Skipped)> {
     let (mut groups, mut skipped) = (Groups::default(), Skipped::new(grouping.strict));
-    for document in candidates(source, filter).0 {
-        if !skipped.matches(filter, document, meter)? {
+    let reads = filter.unwrap_or(&grouping.key);
+    for document in Ahead::new(candidates(source, filter).0, Some(reads)) {
+        let document = document?;
+        if !skipped.matches(filter, &document, meter)? {
             continue;
         }
-        let found = evaluated(grouping, document, meter);
-        let Some((key, partial)) = skipped.value(document, found)? else { continue };
-        let first = DocumentId::from(id_of(document));
+        let found = evaluated(grouping, &document, meter);
+        let Some((key, partial)) = skipped.value(&document, found)? else { continue };
+        let first = DocumentId::from(id_of(&document));
         groups.add(Group { key, first, count: 1, partial }, &grouping.aggregate)?;
     }
     Ok((groups, skipped))

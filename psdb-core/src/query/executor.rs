@@ -27,9 +27,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::aggregate::size;
+use super::ahead::Ahead;
 use super::plan::Plan;
 use super::planner::plan;
-use super::source::{Documents, Source};
+use super::source::{Direction, Documents, Source};
 use super::{EvalError, Meter, Program};
 use crate::codec::{EncodedDocument, ValueRef};
 use crate::types::{DocumentId, Error, Result, Value};
@@ -181,8 +182,13 @@ pub(super) fn candidates<'a, S: Source>(
         Plan::Scan => {}
         Plan::Nothing => return (Box::new(std::iter::empty()), true),
         Plan::Index { name, low, high, .. } => {
-            if let Some(found) = source.index_range(&name, as_slice(&low), as_slice(&high)) {
-                return (found, true);
+            let (low, high) = (as_slice(&low), as_slice(&high));
+            if let Some(found) = source.index_entries(&name, low, high, Direction::Ascending) {
+                // An index is in step with its documents, so what it names is there.
+                let document = |entry: Result<(_, DocumentId)>| {
+                    entry.and_then(|(_, id)| source.document(&id)).transpose()
+                };
+                return (Box::new(found.filter_map(document)), true);
             }
         }
     }
@@ -221,8 +227,8 @@ pub fn count_within<S: Source>(
         return Ok(Counted { count: source.count(), skipped });
     }
     let mut count = 0;
-    for document in candidates(source, filter).0 {
-        count += u64::from(skipped.matches(filter, document, meter)?);
+    for document in Ahead::new(candidates(source, filter).0, filter) {
+        count += u64::from(skipped.matches(filter, &document?, meter)?);
     }
     Ok(Counted { count, skipped })
 }
@@ -293,10 +299,10 @@ impl<S: Source> Execution<S> {
         }
         let descending = self.order.as_ref().is_some_and(|(_, descending)| *descending);
         let mut best = Best::new(self.left);
-        for document in candidates {
+        for document in Ahead::new(candidates, filter) {
             let parts =
                 Lambdas { filter, order: self.order.as_ref(), select: self.select.as_ref() };
-            if let Some(found) = parts.evaluate(document, &mut self.skipped, &self.meter)? {
+            if let Some(found) = parts.evaluate(document?, &mut self.skipped, &self.meter)? {
                 best.add(Ranked { found, descending })?;
             }
         }
@@ -312,15 +318,16 @@ impl<S: Source> Execution<S> {
     ) -> Result<(Vec<Found>, bool)> {
         let mut results = Vec::new();
         let mut bytes = 0;
-        let mut last = after.cloned();
-        for document in self.source.documents(after) {
+        for document in Ahead::new(self.source.documents(after), self.filter.as_ref()) {
+            let document = document?;
             let full = results.len() >= max_documents || bytes >= max_bytes;
             if self.left == 0 || full {
                 let finished = self.left == 0;
-                self.state = State::Scan(last);
+                // Once a page is full nothing more is looked at, so its last result was looked at last.
+                let last = results.last().map(|found: &Found| id_of(&found.document).into());
+                self.state = State::Scan(last.or_else(|| after.cloned()));
                 return Ok((results, finished));
             }
-            last = Some(DocumentId::from(id_of(document)));
             let (filter, select) = (self.filter.as_ref(), self.select.as_ref());
             let parts = Lambdas { filter, order: None, select };
             if let Some(found) = parts.evaluate(document, &mut self.skipped, &self.meter)? {
@@ -345,15 +352,15 @@ impl Lambdas<'_> {
     /// What the query finds in `document`; `None` if it does not match or is skipped.
     fn evaluate(
         &self,
-        document: &EncodedDocument,
+        document: EncodedDocument,
         skipped: &mut Skipped,
         meter: &Meter,
     ) -> Result<Option<Found>> {
-        if !skipped.matches(self.filter, document, meter)? {
+        if !skipped.matches(self.filter, &document, meter)? {
             return Ok(None);
         }
         let mut value =
-            |program: &Program| skipped.value(document, program.evaluate_within(document, meter));
+            |program: &Program| skipped.value(&document, program.evaluate_within(&document, meter));
         let (mut key, mut selected) = (None, None);
         if let Some((program, _)) = self.order {
             let Some(found) = value(program)? else { return Ok(None) };
@@ -363,7 +370,7 @@ impl Lambdas<'_> {
             let Some(found) = value(program)? else { return Ok(None) };
             selected = Some(found);
         }
-        Ok(Some(Found { key, document: document.clone(), selected }))
+        Ok(Some(Found { key, document, selected }))
     }
 }
 

@@ -6,18 +6,20 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{Execution, count};
-use crate::codec::{EncodedDocument, key};
-use crate::query::{Documents, Program, Source};
-use crate::types::{DocumentId, IndexName, Limits};
+use crate::codec::EncodedDocument;
+use crate::codec::entry::IndexedFields;
+use crate::query::{Direction, Documents, Entries, Program, Source, SourceIndex};
+use crate::types::{DocumentId, IndexName, Limits, Result};
 
 /// Documents in memory, with at most one index of one field.
 #[derive(Clone, Default)]
 pub(in crate::query) struct Memory {
     documents: BTreeMap<DocumentId, EncodedDocument>,
-    index: Option<(String, BTreeMap<Vec<u8>, DocumentId>)>,
+    index: Option<(String, BTreeMap<Bytes, DocumentId>)>,
 }
 
 impl Memory {
@@ -32,9 +34,10 @@ impl Memory {
         let documents: BTreeMap<_, _> = bodies.iter().enumerate().map(document).collect();
         let index = indexed.map(|field| {
             let entry = |(id, document): (&DocumentId, &EncodedDocument)| {
-                (key::index_key(&[document.get(field)], id), id.clone())
+                let entries = IndexedFields::new([field]).entries(id, document);
+                entries.into_iter().map(|entry| (entry, id.clone())).collect::<Vec<_>>()
             };
-            (field.to_owned(), documents.iter().map(entry).collect())
+            (field.to_owned(), documents.iter().flat_map(entry).collect())
         });
         Memory { documents, index }
     }
@@ -43,27 +46,37 @@ impl Memory {
 impl Source for Memory {
     fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a> {
         let low = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.clone()));
-        Box::new(self.documents.range((low, Bound::Unbounded)).map(|(_, document)| document))
+        let documents = self.documents.range((low, Bound::Unbounded));
+        Box::new(documents.map(|(_, document)| Ok(document.clone())))
     }
 
-    fn index_range<'a>(
+    fn index_entries<'a>(
         &'a self,
         _index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-    ) -> Option<Documents<'a>> {
+        direction: Direction,
+    ) -> Option<Entries<'a>> {
         let (_, entries) = self.index.as_ref()?;
-        let (low, high) = (low.map(<[u8]>::to_vec), high.map(<[u8]>::to_vec));
-        Some(Box::new(entries.range((low, high)).map(|(_, id)| &self.documents[id])))
+        let entries = entries.range::<[u8], _>((low, high));
+        let entries = entries.map(|(key, id)| Ok((key.clone(), id.clone())));
+        Some(match direction {
+            Direction::Ascending => Box::new(entries),
+            Direction::Descending => Box::new(entries.rev()),
+        })
     }
 
-    fn document(&self, id: &DocumentId) -> Option<&EncodedDocument> {
-        self.documents.get(id)
+    fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
+        Ok(self.documents.get(id).cloned())
     }
 
-    fn indexes(&self) -> Vec<(IndexName, Vec<String>)> {
-        let index = self.index.iter();
-        index.map(|(field, _)| (IndexName::from(field.as_str()), vec![field.clone()])).collect()
+    fn indexes(&self) -> Vec<SourceIndex> {
+        let index = |(field, _): &(String, _)| SourceIndex {
+            name: IndexName::from(field.as_str()),
+            fields: vec![field.clone()],
+            complete: true,
+        };
+        self.index.iter().map(index).collect()
     }
 
     fn count(&self) -> u64 {

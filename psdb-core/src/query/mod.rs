@@ -17,6 +17,7 @@
 //! Left out: merging shards (`client`).
 
 mod aggregate;
+mod ahead;
 mod ast;
 mod compiler;
 #[cfg(test)]
@@ -34,6 +35,7 @@ mod meter;
 mod object;
 mod parser;
 mod plan;
+mod plan_tree;
 mod planner;
 mod predicate;
 mod printer;
@@ -46,6 +48,7 @@ mod raised;
 #[cfg(test)]
 mod script_tests;
 mod selection;
+mod shortcut;
 mod source;
 mod token;
 
@@ -55,7 +58,8 @@ pub(crate) use executor::id_of;
 pub use executor::{Counted, Execution, Found, Results, Skipped, count, count_within};
 pub use explain::{Asked, explain};
 pub use meter::Meter;
+pub use plan_tree::PlanTree;
 pub use program::Program;
 pub use raised::EvalError;
 pub use selection::{Among, Selection, select};
-pub use source::{Documents, Source};
+pub use source::{Direction, Documents, Entries, Source, SourceIndex};

@@ -5,7 +5,8 @@
 use std::fmt;
 use std::ops::Bound;
 
-use crate::types::IndexName;
+use super::PlanTree;
+use crate::types::{IndexName, Value};
 
 /// A way to find documents; the whole predicate is evaluated on whatever it yields.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,20 @@ impl fmt::Display for Plan {
             Plan::Nothing => write!(f, "no documents: the conditions exclude each other"),
             Plan::Index { name, conditions, .. } => {
                 write!(f, "index {name} where {}", conditions.join(" and "))
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// The plan as a step.
+    pub(super) fn tree(&self) -> PlanTree {
+        let text = self.to_string();
+        match self {
+            Plan::Scan => PlanTree::new("scan", text),
+            Plan::Nothing => PlanTree::new("nothing", text),
+            Plan::Index { name, .. } => {
+                PlanTree::new("index", text).fact("index", Value::String(name.as_str().to_owned()))
             }
         }
     }

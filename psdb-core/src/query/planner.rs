@@ -29,8 +29,9 @@ use super::object::repr::quoted;
 use super::object::{Method, Type, float};
 use super::plan::Plan;
 use super::predicate::{Code, Get, Key};
+use super::source::SourceIndex;
 use crate::codec::key::{CUT_BYTES, encode_constant};
-use crate::types::{IndexName, Value};
+use crate::types::Value;
 
 /// The first byte of the keys of one kind of value, as [`crate::codec::key`] writes them.
 const MISSING: u8 = 0;
@@ -50,7 +51,7 @@ struct Range {
 }
 
 /// Chooses how to find the documents for which `program` is true.
-pub(super) fn plan(program: &Program, indexes: &[(IndexName, Vec<String>)]) -> Plan {
+pub(super) fn plan(program: &Program, indexes: &[SourceIndex]) -> Plan {
     let mut ranges: Vec<(&str, Range)> = Vec::new();
     conjuncts(program.code(), &mut |field, range| match ranges
         .iter_mut()
@@ -59,10 +60,11 @@ pub(super) fn plan(program: &Program, indexes: &[(IndexName, Vec<String>)]) -> P
         Some((_, known)) => known.intersect(range),
         None => ranges.push((field, range)),
     });
-    let bounded = indexes.iter().filter_map(|(name, fields)| {
-        let first = fields.first()?;
+    let complete = indexes.iter().filter(|index| index.complete);
+    let bounded = complete.filter_map(|index| {
+        let first = index.fields.first()?;
         let (_, range) = ranges.iter().find(|(field, _)| field == first)?;
-        Some((name, range))
+        Some((&index.name, range))
     });
     // The first of equally good ones, so that plans do not depend on chance.
     let best = bounded.reduce(|best, next| if next.1.rank() > best.1.rank() { next } else { best });
@@ -157,7 +159,7 @@ fn constant(code: &Code) -> Option<Value> {
 
 fn key(value: &Value) -> Vec<u8> {
     let mut key = Vec::new();
-    encode_constant(value, &mut key);
+    encode_constant(value, CUT_BYTES, &mut key);
     key
 }
 

@@ -6,7 +6,7 @@ use super::lexer::tokens;
 use super::plan::Plan;
 use super::planner::plan;
 use super::token::{Piece, Token, TokenKind};
-use super::{EvalError, Meter, Program};
+use super::{EvalError, Meter, Program, SourceIndex};
 use crate::codec::EncodedDocument;
 use crate::golden::run_scripts;
 use crate::types::{Error, IndexName, Limits};
@@ -92,7 +92,8 @@ fn plans_use_indexes() {
         for command in commands {
             if let Some(fields) = command.strip_prefix("index ") {
                 let names: Vec<String> = fields.split(',').map(str::to_owned).collect();
-                indexes.push((IndexName::from(fields), names));
+                let name = IndexName::from(fields);
+                indexes.push(SourceIndex { name, fields: names, complete: true });
                 continue;
             }
             let program = Program::compile(command).expect("a lambda of the language");

@@ -52,7 +52,7 @@ pub fn select<S: Source>(
 ) -> Result<Selection> {
     let after = match among {
         Among::Ids(ids) => {
-            let documents = ids.iter().filter_map(|id| source.document(id));
+            let documents = ids.iter().filter_map(|id| source.document(id).transpose());
             return page(documents, filter, usize::MAX, meter);
         }
         Among::After(after) => after.as_ref(),
@@ -61,25 +61,27 @@ pub fn select<S: Source>(
     if !by_index {
         return page(source.documents(after), filter, max_documents, meter);
     }
-    let later = |document: &&EncodedDocument| after.is_none_or(|id| id_of(document) > id.as_str());
-    let mut found: Vec<_> = found.filter(later).collect();
+    let later = |document: &EncodedDocument| after.is_none_or(|id| id_of(document) > id.as_str());
+    let found = found.filter(|document| document.as_ref().map_or(true, later));
+    let mut found = found.collect::<Result<Vec<EncodedDocument>>>()?;
     found.sort_unstable_by(|a, b| id_of(a).cmp(id_of(b)));
-    page(found.into_iter(), filter, max_documents, meter)
+    page(found.into_iter().map(Ok), filter, max_documents, meter)
 }
 
-fn page<'a>(
-    documents: impl Iterator<Item = &'a EncodedDocument>,
+fn page(
+    documents: impl Iterator<Item = Result<EncodedDocument>>,
     filter: &Program,
     max_documents: usize,
     meter: &Meter,
 ) -> Result<Selection> {
     let mut selection = Selection::default();
     for document in documents {
+        let document = document?;
         if selection.versions.len() >= max_documents {
             selection.next = selection.versions.last().map(|(id, _)| id.clone());
             break;
         }
-        if selection.skipped.matches(Some(filter), document, meter)? {
+        if selection.skipped.matches(Some(filter), &document, meter)? {
             let metadata = document.metadata()?;
             selection.versions.push((metadata.id, metadata.version));
         }

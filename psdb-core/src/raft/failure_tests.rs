@@ -2,28 +2,37 @@
 //! does not.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Group, GroupOptions, LogHome, Position, RaftConfig, StateError, StateMachine};
 use crate::env::{Env, Fault, SimDisk};
-use crate::storage::WalOptions;
+use crate::storage::{Snapshot, Store, WalOptions};
 use crate::transport::in_process::Network;
 use crate::types::{Address, Error, GroupId, NodeId, Outcome};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A state that breaks when it is told to.
-#[derive(Clone, Default)]
 struct Fragile;
 
 impl StateMachine for Fragile {
     type Command = String;
     type Response = ();
+    type View = ();
+    type Inspector = ();
 
-    fn apply(&mut self, _position: Position, command: String) -> Result<(), StateError> {
+    fn open(_trees: &Snapshot) -> Result<Fragile, StateError> {
+        Ok(Fragile)
+    }
+
+    fn apply(
+        &mut self,
+        _trees: &mut Store,
+        _position: Position,
+        command: String,
+    ) -> Result<(), StateError> {
         match command.as_str() {
             "panic" => panic!("the state machine was told to panic"),
             "fail" => Err(StateError::Decode { what: "a command", reason: command }),
@@ -31,13 +40,11 @@ impl StateMachine for Fragile {
         }
     }
 
-    fn save(&self, _sink: &mut dyn Write) -> Result<(), StateError> {
+    fn flush(&mut self, _trees: &mut Store) -> Result<(), StateError> {
         Ok(())
     }
 
-    fn load(_source: &mut dyn Read) -> Result<Self, StateError> {
-        Ok(Fragile)
-    }
+    fn view(&self, _trees: &Store) {}
 }
 
 async fn single(disk: &SimDisk) -> (Env, Group<Fragile>) {

@@ -8,7 +8,9 @@
 //! Invariants:
 //! 1. Entries are consecutive: the first follows `purged`, and appending follows the last.
 //! 2. A vote is answered only when it is durable; an entry is acknowledged only then.
-//! 3. The commit index is queued without waiting: it joins whatever is written next, and a
+//! 3. An entry is purged only when no checkpoint that recovery could choose needs it, whatever the
+//!    engine asks for ([`LogStore::allow_purge`]).
+//! 4. The commit index is queued without waiting: it joins whatever is written next, and a
 //!    restarted replica serves no read before its leader has confirmed a later one.
 //!
 //! Left out: reading entries back from disk (the storage issue's concern).
@@ -21,12 +23,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use openraft::storage::{LogFlushed, RaftLogStorage};
-use openraft::{AnyError, LogState, OptionalSend, RaftLogId, RaftLogReader, StorageIOError};
+use openraft::{AnyError, LogState, OptionalSend, RaftLogReader, StorageIOError};
 use parking_lot::Mutex;
 
 use super::engine::{Engine, EngineError, Entry, EntrySize, LogId, Vote};
 use crate::codec::frame;
-use crate::storage::{Record, RecoveredStream, Wal};
+use crate::storage::{Record, RecoveredStream, StorageError, Wal};
 use crate::types::GroupId;
 
 const VOTE_SLOT: u8 = 0;
@@ -40,6 +42,10 @@ struct Log {
     committed: Option<LogId>,
     purged: Option<LogId>,
     entries: BTreeMap<u64, Entry>,
+    /// Up to where the engine wants the log to be purged.
+    unwanted: Option<LogId>,
+    /// Up to where no checkpoint needs the log any more.
+    unneeded: Option<LogId>,
 }
 
 /// The log of one group.
@@ -84,6 +90,33 @@ impl LogStore {
         self.log.lock().last().map(|last| last.index)
     }
 
+    /// Says that every checkpoint that recovery could choose reaches to `applied` at least.
+    ///
+    /// What the engine wanted purged before, and what had to stay for a checkpoint's sake, goes now.
+    pub(crate) fn allow_purge(&self, applied: Option<LogId>) -> Result<(), StorageError> {
+        self.log.lock().unneeded = applied;
+        self.purge_unneeded()
+    }
+
+    /// Purges what neither the engine nor a checkpoint needs.
+    fn purge_unneeded(&self) -> Result<(), StorageError> {
+        let through = {
+            let mut log = self.log.lock();
+            let Some(through) = log.unwanted.min(log.unneeded) else { return Ok(()) };
+            if Some(through) <= log.purged {
+                return Ok(());
+            }
+            let kept = log.entries.split_off(&(through.index + 1));
+            log.entries = kept;
+            log.purged = Some(through);
+            through
+        };
+        // A purge that is lost with the power only leaves more to replay.
+        let note = frame::encode(&through);
+        let purge = Record::Purge { stream: self.stream, through: through.index, note };
+        self.wal.submit_lazy(vec![purge])
+    }
+
     fn slot(&self, slot: u8, payload: Bytes) -> Vec<Record> {
         vec![Record::Slot { stream: self.stream, slot, payload }]
     }
@@ -95,7 +128,7 @@ impl Log {
     }
 }
 
-fn write_failed(error: &crate::storage::StorageError) -> EngineError {
+fn write_failed(error: &StorageError) -> EngineError {
     StorageIOError::write_logs(AnyError::new(error)).into()
 }
 
@@ -200,16 +233,8 @@ impl RaftLogStorage<Engine> for LogStore {
     async fn purge(&mut self, log_id: LogId) -> Result<(), EngineError> {
         {
             let mut log = self.log.lock();
-            let kept = log.entries.split_off(&(log_id.index + 1));
-            log.entries = kept;
-            log.purged = Some(*log_id.get_log_id());
+            log.unwanted = log.unwanted.max(Some(log_id));
         }
-        // A purge that is lost with the power only leaves more to replay.
-        let purge = Record::Purge {
-            stream: self.stream,
-            through: log_id.index,
-            note: frame::encode(&log_id),
-        };
-        self.wal.submit_lazy(vec![purge]).map_err(|error| write_failed(&error))
+        self.purge_unneeded().map_err(|error| write_failed(&error))
     }
 }

@@ -5,18 +5,21 @@
 //! - `ids`: newtypes for whatever has an identity, so that a shard is never taken for a group.
 //! - `timestamp`: milliseconds since 1970 and their RFC 3339 form.
 //! - `value`: the JSON model with Python's equality and ordering.
+//! - `field_path`: where in a document an index finds its values.
 //! - `limits`: the bounds a document or a name must keep.
 //! - `error`: the one public error.
 //!
 //! Left out: encodings, which live in `codec`.
 
 mod error;
+mod field_path;
 mod ids;
 mod limits;
 mod timestamp;
 mod value;
 
 pub use error::{Code, Error, Outcome, Result};
+pub use field_path::FieldPath;
 pub use ids::{
     Address, ClientId, DatabaseId, DocumentId, Epoch, GroupId, IndexName, LogIndex, NodeId,
     RequestId, ShardId, Term,

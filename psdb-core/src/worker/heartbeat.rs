@@ -122,15 +122,15 @@ impl Heartbeats {
 
 fn loads(replicas: &BTreeMap<ShardId, Group<Shard>>) -> BTreeMap<ShardId, ShardLoad> {
     let load = |replica: &Group<Shard>| {
-        let (applied, state) = replica.state_at();
-        let (status, totals) = (replica.status(), state.totals());
+        let (applied, (totals, hash)) = replica.look(|shard| (shard.totals(), shard.hash()));
+        let status = replica.status();
         ShardLoad {
             documents: totals.documents,
             bytes: totals.bytes,
             leads: replica.leads(),
             term: status.term,
             applied,
-            hash: state.hash(),
+            hash,
         }
     };
     replicas.iter().map(|(shard, replica)| (*shard, load(replica))).collect()

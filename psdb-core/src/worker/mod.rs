@@ -21,6 +21,7 @@
 //!
 //! Left out: deciding which replicas a worker holds, which the masters do.
 
+mod builder;
 mod cursors;
 mod heartbeat;
 mod queries;
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::env::{Env, Task};
 use crate::raft::{Group, LogHome, RaftConfig};
@@ -81,7 +82,7 @@ impl WorkerOptions {
 /// A running worker. Bind it to a network as a [`Handler`]; dropping it stops its tasks.
 pub struct Worker {
     core: Arc<Core>,
-    heartbeats: Mutex<Option<Task<()>>>,
+    tasks: Mutex<Vec<Task<()>>>,
 }
 
 /// What the parts of a worker share.
@@ -93,6 +94,8 @@ struct Core {
     replicas: Replicas,
     cursors: Cursors,
     freshness: Freshness,
+    /// Told when there may be an index to build.
+    to_build: Notify,
     /// Drawn at this start, so that two starts that count alike are told apart.
     start: u64,
     /// Where the masters were reached by the last heartbeat's answer.
@@ -138,13 +141,15 @@ impl Worker {
             replicas,
             cursors,
             freshness: Freshness::default(),
+            to_build: Notify::new(),
             start,
             masters,
             refusal,
             failure,
         });
         let heartbeats = core.env.spawn(Heartbeats::new(core.clone()).run());
-        Ok(Worker { core, heartbeats: Mutex::new(Some(heartbeats)) })
+        let builder = core.env.spawn(builder::run(core.clone()));
+        Ok(Worker { core, tasks: Mutex::new(vec![heartbeats, builder]) })
     }
 
     /// The worker's name.
@@ -208,7 +213,7 @@ impl Worker {
 
     /// Stops the worker. Requests under way fail with an unknown outcome.
     pub async fn shutdown(&self) {
-        drop(self.heartbeats.lock().take());
+        self.tasks.lock().clear();
         self.core.replicas.shutdown().await;
     }
 }

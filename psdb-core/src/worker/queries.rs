@@ -10,7 +10,10 @@ use std::time::Duration;
 use super::Core;
 use super::cursors::{Running, Work};
 use super::service::{Answer, mismatched, view};
-use crate::query::{self, Counted, Execution, Found, Grouping, Meter, Program, Results, Skipped};
+use crate::query::{
+    self, Asked, Counted, Execution, Found, Grouping, Meter, PlanTree, Program, Results, Skipped,
+    Source as _,
+};
 use crate::raft::Group;
 use crate::shard::{DatabaseView, Shard};
 use crate::transport::message::{
@@ -52,6 +55,10 @@ impl Core {
                 let running = self.cursors.begin(handle, shard, timeout);
                 let view = view(replica, database, timeout).await?;
                 self.select(&running, view, &filter, among).await
+            }
+            ShardRequest::Explain { database, query } => {
+                let view = view(replica, database, timeout).await?;
+                Ok(ShardResponse::Explained(explain(&view, &query)?))
             }
             ShardRequest::NextPage { handle, cursor } => {
                 match self.cursors.resume((handle, cursor), shard, timeout)? {
@@ -162,14 +169,40 @@ impl Core {
     }
 }
 
+/// The lambdas of a query: filter, order and selection.
+struct Lambdas {
+    filter: Option<Program>,
+    order: Option<(Program, bool)>,
+    select: Option<Program>,
+}
+
+impl Lambdas {
+    fn compile(query: &Query) -> Result<Lambdas> {
+        let compile = |text: &Option<String>| text.as_deref().map(Program::compile).transpose();
+        let order = match &query.order {
+            Some(order) => Some((Program::compile(&order.key)?, order.descending)),
+            None => None,
+        };
+        Ok(Lambdas { filter: compile(&query.filter)?, order, select: compile(&query.select)? })
+    }
+}
+
 fn start(view: DatabaseView, query: &Query) -> Result<Execution<DatabaseView>> {
-    let compile = |text: &Option<String>| text.as_deref().map(Program::compile).transpose();
-    let order = match &query.order {
-        Some(order) => Some((Program::compile(&order.key)?, order.descending)),
-        None => None,
+    let Lambdas { filter, order, select } = Lambdas::compile(query)?;
+    let execution = Execution::new(view, filter, order, query.limit);
+    Ok(execution.selecting(select).strict(query.strict))
+}
+
+fn explain(view: &DatabaseView, query: &Query) -> Result<PlanTree> {
+    let lambdas = Lambdas::compile(query)?;
+    let asked = Asked {
+        filter: lambdas.filter.as_ref(),
+        order: lambdas.order.as_ref().map(|(key, descending)| (key, *descending)),
+        skip: 0,
+        limit: query.limit,
+        select: lambdas.select.as_ref(),
     };
-    let execution = Execution::new(view, compile(&query.filter)?, order, query.limit);
-    Ok(execution.selecting(compile(&query.select)?).strict(query.strict))
+    Ok(query::explain(&asked, &view.indexes()))
 }
 
 fn row(found: Found) -> (Option<crate::types::Value>, Row) {

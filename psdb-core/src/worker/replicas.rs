@@ -157,7 +157,7 @@ impl Replicas {
 
     async fn give_up(&self, shard: ShardId, replica: &Group<Shard>) -> Result<()> {
         self.running.write().remove(&shard);
-        replica.shutdown().await;
+        replica.abandon().await;
         self.home.forget(replica.id()).await
     }
 

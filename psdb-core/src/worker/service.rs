@@ -14,7 +14,7 @@ use crate::codec::{EncodedDocument, frame};
 use crate::raft::{Applied, Group, ProposeError, Reconfigured};
 use crate::shard::{Command, DatabaseView, Response, Shard};
 use crate::transport::message::{
-    MasterResponse, Reply, ShardRequest, ShardResponse, WriteOp, WriteReceipt,
+    IndexDefinition, MasterResponse, Reply, ShardRequest, ShardResponse, WriteOp, WriteReceipt,
 };
 use crate::transport::{Message, Service};
 use crate::types::{
@@ -76,6 +76,11 @@ impl Core {
             ShardRequest::CloseDatabase { database } => {
                 database_changed(replica, &Command::Close { database }, timeout).await
             }
+            ShardRequest::EnsureIndexes { database, version, definitions } => {
+                let answer = ensure_indexes(replica, database, version, definitions, timeout).await;
+                self.to_build.notify_one();
+                answer
+            }
             ShardRequest::Write { request, database, operations } => {
                 check_operations(&operations)?;
                 let command = Command::Write { database, operations };
@@ -83,6 +88,7 @@ impl Core {
             }
             request @ (ShardRequest::Get { .. }
             | ShardRequest::Count { .. }
+            | ShardRequest::Indexes { .. }
             | ShardRequest::Stats { .. }) => {
                 replica.read_barrier(timeout).await?;
                 self.read(shard, replica, request, timeout).await
@@ -99,6 +105,7 @@ impl Core {
             ShardRequest::Query { .. }
             | ShardRequest::Group { .. }
             | ShardRequest::Select { .. }
+            | ShardRequest::Explain { .. }
             | ShardRequest::NextPage { .. } => self.query(shard, replica, request, timeout).await,
             ShardRequest::CloseCursor { handle } => {
                 self.cursors.close(handle);
@@ -128,8 +135,11 @@ impl Core {
         match request {
             ShardRequest::Get { database, ids } => {
                 let view = state.database(database)?;
-                let documents = ids.iter().map(|id| view.get(id).map(|d| d.bytes().clone()));
-                Ok(ShardResponse::Documents(documents.collect()))
+                let documents = ids.iter().map(|id| {
+                    let found = view.get(id)?;
+                    Ok(found.map(|document| document.bytes().clone()))
+                });
+                Ok(ShardResponse::Documents(documents.collect::<Result<_>>()?))
             }
             ShardRequest::Count { database, handle, filter } => {
                 let running = self.cursors.begin(handle, shard, timeout);
@@ -137,6 +147,9 @@ impl Core {
             }
             ShardRequest::Stats { database } => {
                 Ok(ShardResponse::Stats(state.database(database)?.stats()))
+            }
+            ShardRequest::Indexes { database } => {
+                Ok(ShardResponse::Indexes(replica.look(|shard| shard.indexes(database)).1?))
             }
             _ => Err(Error::InvalidRequest { reason: "this is no simple read".into() }.into()),
         }
@@ -185,6 +198,23 @@ async fn database_changed(
         Response::Refused(error) => Err(error.into()),
         Response::Written(_) => Err(mismatched().into()),
     }
+}
+
+/// Makes these the indexes of a database unless it has them, or later ones, already.
+async fn ensure_indexes(
+    replica: &Group<Shard>,
+    database: DatabaseId,
+    version: u64,
+    definitions: Vec<IndexDefinition>,
+    timeout: Duration,
+) -> Answer<ShardResponse> {
+    replica.read_barrier(timeout).await?;
+    let has_them = |shard: &Shard| shard.has_indexes(database, version, &definitions);
+    if !replica.look(has_them).1? {
+        let command = Command::SetIndexes { database, version, definitions };
+        database_changed(replica, &command, timeout).await?;
+    }
+    Ok(ShardResponse::Indexes(replica.look(|shard| shard.indexes(database)).1?))
 }
 
 fn written(applied: Applied<Response>) -> Answer<ShardResponse> {

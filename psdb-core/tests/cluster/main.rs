@@ -13,6 +13,7 @@ mod lifecycle;
 mod locks;
 mod masters;
 mod overload;
+mod page_files;
 mod partitions;
 mod placement;
 mod reads;

@@ -9,6 +9,7 @@
 mod clusters;
 mod databases;
 mod documents;
+mod groups;
 mod insertions;
 mod locks;
 mod naming;

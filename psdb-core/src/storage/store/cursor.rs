@@ -40,6 +40,17 @@ pub struct Range {
     path: Vec<(Arc<Page>, usize)>,
     /// How many entries of the leaf are before the next one, seen from the left.
     leaf: Option<(Arc<Page>, usize)>,
+    /// The bytes of the leaf, once somebody has asked for a value without copying it.
+    leaf_bytes: Option<Bytes>,
+}
+
+/// Lets values that stand in a page be handed out without copying them.
+struct Held(Arc<Page>);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        self.0.bytes()
+    }
 }
 
 impl Range {
@@ -56,7 +67,7 @@ impl Range {
             Direction::Descending => (high, low),
         };
         let start = root.page.map(|page| (page, first));
-        Range { snapshot, direction, start, limit, path: Vec::new(), leaf: None }
+        Range { snapshot, direction, start, limit, path: Vec::new(), leaf: None, leaf_bytes: None }
     }
 
     /// Gives the next entry, key and value, to `look`, without copying what stands in a leaf.
@@ -88,6 +99,38 @@ impl Range {
             self.path.clear();
         }
         found
+    }
+
+    /// The value of the next entry. One that stands in a leaf is not copied: it shares the page,
+    /// which stays in memory for as long as the value is held. Keep a copy of what is kept long.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Range::next_with`].
+    pub fn next_value(&mut self) -> Result<Option<Bytes>, StorageError> {
+        let found = self.advance().and_then(|found| self.shared_value(found));
+        if !matches!(found, Ok(Some(_))) {
+            self.leaf = None;
+            self.path.clear();
+        }
+        found
+    }
+
+    /// The value at a place in the leaf, unless that lies past the limit.
+    fn shared_value(&mut self, at: Option<usize>) -> Result<Option<Bytes>, StorageError> {
+        let (Some(at), Some((page, _))) = (at, &self.leaf) else { return Ok(None) };
+        if !matches!(self.limit, Bound::Unbounded) && self.is_past_limit(page.key(at)) {
+            return Ok(None);
+        }
+        match page.value(at) {
+            Value::Inline(value) => {
+                let hold = || Bytes::from_owner(Held(page.clone()));
+                Ok(Some(self.leaf_bytes.get_or_insert_with(hold).slice_ref(value)))
+            }
+            Value::Chain { length, head } => {
+                read_chain(self.snapshot.pager(), length, head).map(Some)
+            }
+        }
     }
 
     fn is_past_limit(&self, key: &[u8]) -> bool {
@@ -161,6 +204,7 @@ impl Range {
                 Kind::Leaf => {
                     let before = entries_before(&page, first, self.direction);
                     self.leaf = Some((page, before));
+                    self.leaf_bytes = None;
                     return Ok(());
                 }
                 Kind::Overflow => {

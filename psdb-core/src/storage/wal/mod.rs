@@ -289,11 +289,11 @@ impl fmt::Debug for Wal {
 }
 
 /// A directory's lock, held until dropped.
-type DirectoryLock = Box<dyn Send + Sync>;
+pub(crate) type DirectoryLock = Box<dyn Send + Sync>;
 
 /// Takes the directory's lock. An owner in this process that was dropped in the middle of a write
 /// lets go when that write ends, hence the patience.
-async fn lock_directory(env: &Env, dir: &Path) -> Result<DirectoryLock, StorageError> {
+pub(crate) async fn lock_directory(env: &Env, dir: &Path) -> Result<DirectoryLock, StorageError> {
     let deadline = env.instant() + LOCK_PATIENCE;
     loop {
         let (disk, directory) = (env.disk().clone(), dir.to_owned());

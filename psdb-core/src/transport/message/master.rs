@@ -18,7 +18,7 @@ use crate::types::{
 pub struct IndexDefinition {
     /// Its name within the database.
     pub name: IndexName,
-    /// The top-level fields it orders by.
+    /// The fields it orders by, each a path such as `addr.city`.
     pub fields: Vec<String>,
 }
 

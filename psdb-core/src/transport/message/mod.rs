@@ -17,8 +17,8 @@ pub use master::{
     MasterRequest, MasterResponse, ShardInfo, ShardLoad, WorkerInfo, WorkerStatus, WorkerTraits,
 };
 pub use shard::{
-    Among, GroupPage, GroupQuery, Order, Page, Query, Row, Selection, ShardRequest, ShardResponse,
-    ShardStats, SkippedDocuments, WriteOp, WriteReceipt, Written,
+    Among, GroupPage, GroupQuery, IndexState, IndexStatus, Order, Page, Query, Row, Selection,
+    ShardRequest, ShardResponse, ShardStats, SkippedDocuments, WriteOp, WriteReceipt, Written,
 };
 
 use serde::{Deserialize, Serialize};
