@@ -76,7 +76,7 @@ mod tests {
             (Error::NodeNotFound { name: "w9".into() }, 3),
             (unavailable, 5),
             (Error::Storage { reason: "disk full".into() }, 1),
-            (Error::Directory { path: "d".into(), reason: "in use".into() }, 1),
+            (Error::DirectoryInUse { path: "d".into() }, 1),
         ] {
             assert_eq!(Exit::of(&error).0, code, "{error}");
         }
