@@ -79,7 +79,7 @@ mod tests {
             (unavailable, 5),
             (Error::Storage { reason: "disk full".into() }, 1),
             (Error::Corrupt { path: "f".into(), offset: 9, reason: "r".into() }, 65),
-            (Error::Directory { path: "d".into(), reason: "in use".into() }, 1),
+            (Error::DirectoryInUse { path: "d".into() }, 1),
         ] {
             assert_eq!(Exit::of(&error).0, code, "{error}");
         }

@@ -68,13 +68,19 @@ impl<T: FromDocument> StaleReads<T> {
         filter.map(Program::compile).transpose()?;
         let database = &self.database;
         let deadline = database.router().deadline(database.timeout());
+        database.router().fresh_route(database.name(), deadline).await?;
         let counted = database.router().with_route(database.name(), deadline, |route| async move {
             let (mut count, mut age, mut skipped) = (0, Duration::ZERO, Vec::new());
             for shard in &route.info.shards {
                 let filter = filter.map(str::to_owned);
                 // Nothing stops it before its time is over: whoever answers is not known.
                 let (database_id, handle) = (route.info.id, database.router().env().random_u64());
-                let request = ShardRequest::Count { database: database_id, handle, filter };
+                let request = ShardRequest::Count {
+                    database: database_id,
+                    handle,
+                    filter,
+                    deny_full_scan: route.info.deny_full_scan,
+                };
                 let asked = database.router().ask_any(*shard, request, self.max_age, deadline);
                 let (ShardResponse::Count { count: part, skipped: raised }, old) = asked.await?
                 else {

@@ -8,13 +8,14 @@
 //! 1. A response is returned only after its entry was applied here.
 //! 2. After [`Group::read_barrier`] succeeds, [`Group::state`] shows every write acknowledged
 //!    before the call.
-//!
-//! 3. A message to another replica of the group, such as an earlier one on this node, is refused.
+//! 3. A replica that ends without having been shut down says so ([`Group::failed`]).
+//! 4. A message to another replica of the group, such as an earlier one on this node, is refused.
 //!
 //! Left out: which members a group has, which its owner decides; changing them (`membership`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,16 +29,17 @@ use super::config::RaftConfig;
 use super::election::TieBreaker;
 use super::engine::{Answer, Member, Raft};
 use super::log_home::LogHome;
-use super::log_store::LogStore;
+use super::log_store::{LogBounds, LogStore};
 use super::message::{RaftMessage, RaftReply, RaftRequest};
 use super::network::Links;
 use super::proposer::{Gate, ProposeError, Proposer, group_name, known_leader, leads};
 use super::sessions::SessionLimits;
 use super::snapshot_transfer::Receiver;
 use super::state_machine::StateMachine;
-use super::status::{GroupStatus, StatusWatch};
+use super::status::{End, GroupStatus, StatusWatch};
 use crate::codec::frame;
 use crate::env::{Env, Task};
+use crate::storage::Wal;
 use crate::transport::Transport;
 use crate::types::{Address, Error, GroupId, LogIndex, NodeId, Outcome, RequestId, Result, Term};
 
@@ -76,6 +78,9 @@ struct Parts<S: StateMachine> {
     barrier: Barrier,
     receiver: Receiver,
     gate: Gate,
+    wal: Wal,
+    /// Whether it was asked to end.
+    stopping: AtomicBool,
     _owned: (TieBreaker, Task<()>),
 }
 
@@ -103,11 +108,14 @@ impl<S: StateMachine> Group<S> {
         let limits =
             SessionLimits { clients: config.sessions, answers: config.answers_per_session };
         let recovered = home.take_recovered(group);
-        let log = LogStore::new(group, home.wal().clone(), &recovered, config.message_bytes)
-            .map_err(|error| Error::Corrupt {
-                path: place.dir.with_file_name("wal").display().to_string(),
-                offset: 0,
-                reason: format!("the log of {} does not decode: {error}", group_name(group)),
+        let bounds = LogBounds { message: config.message_bytes, tail: config.tail_bytes };
+        let log =
+            LogStore::new(group, home.wal().clone(), &recovered, bounds).map_err(|error| {
+                Error::Corrupt {
+                    path: place.dir.with_file_name("wal").display().to_string(),
+                    offset: 0,
+                    reason: format!("the log of {} does not decode: {error}", group_name(group)),
+                }
             })?;
         let applier = Applier::<S>::load(place.clone(), home.lock(), limits, log.clone()).await?;
         check_continuous(group, &applier, &recovered)?;
@@ -143,6 +151,8 @@ impl<S: StateMachine> Group<S> {
             barrier,
             receiver,
             gate,
+            wal: home.wal().clone(),
+            stopping: AtomicBool::new(false),
             _owned: (tie_breaker, checkpoints),
         };
         Ok(Group(Arc::new(parts)))
@@ -179,7 +189,8 @@ impl<S: StateMachine> Group<S> {
     /// # Errors
     ///
     /// [`ProposeError::NotLeader`] when nothing was proposed; [`ProposeError::Failed`] otherwise,
-    /// whose outcome is unknown unless the error says so.
+    /// whose outcome is unknown unless the error says so. [`Error::DiskFull`] is one that is
+    /// certain: what makes the state grow is refused before it is proposed.
     pub async fn propose(
         &self,
         request: Option<RequestId>,
@@ -188,6 +199,9 @@ impl<S: StateMachine> Group<S> {
     ) -> Result<Applied<S::Response>, ProposeError> {
         if !leads(&self.0.raft) {
             return Err(ProposeError::NotLeader(known_leader(&self.0.raft)));
+        }
+        if S::grows(command) {
+            self.0.wal.check_room().map_err(Error::from)?;
         }
         let command = frame::encode(command);
         let (log_id, answer) = self.0.proposer.propose(request, command, timeout).await?;
@@ -299,6 +313,32 @@ impl<S: StateMachine> Group<S> {
         self.0.raft.trigger().elect().await.map_err(|fatal| internal(self.id(), &fatal))
     }
 
+    /// Waits until this replica has ended without having been shut down, and returns why.
+    ///
+    /// [`Error::Storage`] or [`Error::Corrupt`] when its storage failed it, [`Error::Internal`]
+    /// when the engine broke down. Either way nothing in memory can be trusted any more; what is on disk can, after
+    /// a new start.
+    pub async fn failed(&self) -> Error {
+        let end = tokio::select! {
+            biased;
+            () = self.0.applier.panicked() => End::Silent,
+            end = self.watch().ended() => end,
+        };
+        if self.0.stopping.load(Ordering::Acquire) {
+            return std::future::pending().await;
+        }
+        let name = group_name(self.id());
+        match end {
+            End::Storage(reason) => self
+                .failure()
+                .unwrap_or_else(|| Error::Storage { reason: format!("{name}: {reason}") }),
+            End::Silent => Error::Internal {
+                reason: format!("the Raft replica of {name} has broken down here"),
+                outcome: Outcome::Unknown,
+            },
+        }
+    }
+
     /// Stops this replica, and makes its state durable, so that the next start replays nothing.
     /// What waits fails with an unknown outcome.
     pub async fn shutdown(&self) {
@@ -311,6 +351,7 @@ impl<S: StateMachine> Group<S> {
     }
 
     async fn stop(&self, with_checkpoint: bool) {
+        self.0.stopping.store(true, Ordering::Release);
         if let Err(error) = self.0.raft.shutdown().await {
             tracing::error!(group = %self.id(), %error, "a Raft engine did not stop cleanly");
         }

@@ -27,6 +27,8 @@ mod barrier;
 mod config;
 mod election;
 mod engine;
+#[cfg(test)]
+mod failure_tests;
 mod group;
 mod log_home;
 mod log_store;
@@ -43,6 +45,7 @@ mod snapshot_transfer;
 mod state_machine;
 mod status;
 pub(crate) mod tree_stream;
+mod witness;
 
 pub use config::RaftConfig;
 pub use group::{Applied, Group, GroupOptions};

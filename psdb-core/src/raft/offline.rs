@@ -122,7 +122,7 @@ impl Offline {
         if !self.env.disk().exists(&wal) {
             return Ok(Default::default());
         }
-        let (report, streams) = Wal::read(&**self.env.disk(), &wal)?;
+        let (report, streams) = Wal::read_only(&**self.env.disk(), &wal)?;
         let streams = streams.into_iter().map(|(stream, found)| (GroupId(stream), found));
         Ok((report, streams.collect()))
     }

@@ -53,6 +53,17 @@ impl ReplicaPlace {
         self.dir.join(snapshot::page_file(self.group))
     }
 
+    /// How far the last checkpoint reaches; not at all, if there is none.
+    pub(crate) fn checkpointed(&self) -> Result<Option<LogIndex>, StateError> {
+        let (disk, path) = (self.env.disk(), self.path());
+        if !disk.exists(&path) {
+            return Ok(None);
+        }
+        let (trees, _) = Store::open(&**disk, &path, self.cache.clone())?;
+        let agreed = Agreed::open(&trees.snapshot())?;
+        Ok(agreed.applied.map(|id| LogIndex(id.index)))
+    }
+
     pub(super) fn draft(&self, ending: &str) -> Result<(Store, Draft), StorageError> {
         let part = self.dir.join(format!("g{}-{ending}.part", self.group.0));
         Store::draft(self.env.disk(), &part, &self.path(), self.cache.clone())

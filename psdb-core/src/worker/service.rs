@@ -145,9 +145,10 @@ impl Core {
                 let documents = if may_wait { self.env.blocking(read).await } else { read() };
                 Ok(ShardResponse::Documents(documents?))
             }
-            ShardRequest::Count { database, handle, filter } => {
+            ShardRequest::Count { database, handle, filter, deny_full_scan } => {
                 let running = self.cursors.begin(handle, shard, timeout);
-                self.count(&running, state.database(database)?, filter.as_deref()).await
+                let view = state.database(database)?;
+                self.count(&running, view, filter.as_deref(), deny_full_scan).await
             }
             ShardRequest::Stats { database } => {
                 Ok(ShardResponse::Stats(state.database(database)?.stats()))
