@@ -281,7 +281,7 @@ impl<S: Source> Execution<S> {
             order: self.order.as_ref().map(|(key, descending)| (key, *descending)),
             limit: Some(self.left).filter(|left| *left < u64::MAX),
             strict: self.skipped.strict,
-            counted: false,
+            ..Wanted::default()
         };
         let chosen = choose(&self.source, wanted)?;
         match (&chosen.plan, &self.order) {

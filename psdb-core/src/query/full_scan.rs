@@ -1,13 +1,16 @@
 //! Whether a query may look at every document of a database that denies it.
 //!
-//! The plan decides: one with a step `scan` looks at every document. What is asked for without any
+//! What no index helps with is refused. Where one does, the planner may still prefer a scan: it does so
+//! when there are so few documents that looking at all of them is cheaper. What is asked for without any
 //! lambda is everything, on purpose, and is never refused.
 //!
 //! Left out: where the policy is kept (`metadata`), who asks for a query to be judged (`worker`).
 
+use super::Asked;
+use super::plan::Plan;
+use super::planner::{Wanted, choose};
 use super::source::Source;
-use super::{Asked, explain};
-use crate::types::{Error, Result, Value};
+use crate::types::{Error, Result};
 
 /// What helps where the plan has no better advice.
 const ADVICE: &str = "compare a field that has an index with a constant, or create one with 'index \
@@ -23,11 +26,13 @@ impl Asked<'_> {
         if self.filter.is_none() && self.order.is_none() && self.select.is_none() {
             return Ok(());
         }
-        let tree = explain(source, self)?;
-        let Some(scan) = tree.find("scan") else { return Ok(()) };
-        let advice = match scan.get("advice") {
-            Some(Value::String(advice)) => advice.clone(),
-            _ => ADVICE.to_owned(),
+        let chosen = choose(source, Wanted { avoid_scan: true, ..self.wanted() })?;
+        if !matches!(chosen.plan, Plan::Scan) {
+            return Ok(());
+        }
+        let advice = match chosen.helpful {
+            Some(field) => format!("'index create {field}' would help"),
+            None => ADVICE.to_owned(),
         };
         Err(Error::FullScanDenied { advice })
     }

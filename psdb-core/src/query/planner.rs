@@ -51,6 +51,8 @@ pub(super) struct Wanted<'q> {
     pub(super) strict: bool,
     /// Whether nothing of the documents is wanted but their number.
     pub(super) counted: bool,
+    /// Whether an index is to be used wherever one can be, even if a scan is cheaper.
+    pub(super) avoid_scan: bool,
 }
 
 /// What the planner asks about data.
@@ -168,7 +170,8 @@ pub(super) fn plan(
         None => all,
     };
     let scanned = if wanted.order.is_none() { walked(wanted.limit) } else { all };
-    let mut best = (scanned.saturating_mul(SCANNED), Chosen { documents: scanned, ..scan });
+    let cost = if wanted.avoid_scan { u64::MAX } else { scanned.saturating_mul(SCANNED) };
+    let mut best = (cost, Chosen { documents: scanned, ..scan });
     if let Some(way) = &way {
         let whole = way.whole && known.as_ref().is_some_and(|known| known.whole);
         let looked_at = match wanted.limit {
