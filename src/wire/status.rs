@@ -119,6 +119,7 @@ pub fn reason(error: &Error) -> &'static str {
         Error::Unavailable { .. } => "UNAVAILABLE",
         Error::DeadlineExceeded { .. } => "DEADLINE_EXCEEDED",
         Error::Overloaded { .. } => "OVERLOADED",
+        Error::DiskFull { .. } => "DISK_FULL",
         Error::SessionEvicted { .. } => "SESSION_EVICTED",
         Error::CursorExpired { .. } => "CURSOR_EXPIRED",
         Error::InvalidPageToken { .. } => "INVALID_PAGE_TOKEN",
@@ -141,6 +142,9 @@ fn numbers(error: &Error) -> HashMap<String, String> {
         }
         Error::Overloaded { waiting, limit, .. } => {
             &[("waiting", waiting.to_string()), ("limit", limit.to_string())]
+        }
+        Error::DiskFull { free_bytes, reserve_bytes, .. } => {
+            &[("free_bytes", free_bytes.to_string()), ("reserve_bytes", reserve_bytes.to_string())]
         }
         Error::Corrupt { path, offset, .. } => {
             &[("path", path.clone()), ("offset", offset.to_string())]

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::limits::{CANCEL_EVERY, DOCUMENT_FUEL, MEMORY_BYTES, QUERY_FUEL};
 use super::raised::{Eval, EvalError};
+use crate::types::Error;
 
 /// The budgets of one query on one shard.
 #[derive(Debug)]
@@ -77,6 +78,15 @@ impl Meter {
     /// Says that the query keeps so many bytes more.
     pub(super) fn keep(&self, bytes: u64) {
         self.kept.set(self.kept.get().saturating_add(bytes));
+    }
+
+    /// Takes a step that belongs to no document, such as reading an entry of an index.
+    pub(super) fn entry(&self) -> Result<(), Error> {
+        self.next_document();
+        self.step().map_err(|ended| match ended {
+            EvalError::Limit(limit) => Error::QueryLimit { limit },
+            EvalError::Raised(raised) => Error::QueryLimit { limit: raised.to_string() },
+        })
     }
 
     /// Takes one step.

@@ -28,7 +28,7 @@ use super::config::RaftConfig;
 use super::election::TieBreaker;
 use super::engine::{Answer, Member, Raft};
 use super::log_home::LogHome;
-use super::log_store::LogStore;
+use super::log_store::{LogBounds, LogStore};
 use super::message::{RaftMessage, RaftReply, RaftRequest};
 use super::network::Links;
 use super::proposer::{Gate, ProposeError, Proposer, group_name, known_leader, leads};
@@ -38,6 +38,7 @@ use super::state_machine::StateMachine;
 use super::status::{GroupStatus, StatusWatch};
 use crate::codec::frame;
 use crate::env::{Env, Task};
+use crate::storage::Wal;
 use crate::transport::Transport;
 use crate::types::{Address, Error, GroupId, LogIndex, NodeId, Outcome, RequestId, Result, Term};
 
@@ -76,6 +77,7 @@ struct Parts<S: StateMachine> {
     barrier: Barrier,
     receiver: Receiver,
     gate: Gate,
+    wal: Wal,
     _owned: (TieBreaker, Task<()>),
 }
 
@@ -103,11 +105,14 @@ impl<S: StateMachine> Group<S> {
         let limits =
             SessionLimits { clients: config.sessions, answers: config.answers_per_session };
         let recovered = home.take_recovered(group);
-        let log = LogStore::new(group, home.wal().clone(), &recovered, config.message_bytes)
-            .map_err(|error| Error::Corrupt {
-                path: place.dir.with_file_name("wal").display().to_string(),
-                offset: 0,
-                reason: format!("the log of {} does not decode: {error}", group_name(group)),
+        let bounds = LogBounds { message: config.message_bytes, tail: config.tail_bytes };
+        let log =
+            LogStore::new(group, home.wal().clone(), &recovered, bounds).map_err(|error| {
+                Error::Corrupt {
+                    path: place.dir.with_file_name("wal").display().to_string(),
+                    offset: 0,
+                    reason: format!("the log of {} does not decode: {error}", group_name(group)),
+                }
             })?;
         let applier = Applier::<S>::load(place.clone(), home.lock(), limits, log.clone()).await?;
         check_continuous(group, &applier, &recovered)?;
@@ -143,6 +148,7 @@ impl<S: StateMachine> Group<S> {
             barrier,
             receiver,
             gate,
+            wal: home.wal().clone(),
             _owned: (tie_breaker, checkpoints),
         };
         Ok(Group(Arc::new(parts)))
@@ -179,7 +185,8 @@ impl<S: StateMachine> Group<S> {
     /// # Errors
     ///
     /// [`ProposeError::NotLeader`] when nothing was proposed; [`ProposeError::Failed`] otherwise,
-    /// whose outcome is unknown unless the error says so.
+    /// whose outcome is unknown unless the error says so. [`Error::DiskFull`] is one that is
+    /// certain: what makes the state grow is refused before it is proposed.
     pub async fn propose(
         &self,
         request: Option<RequestId>,
@@ -188,6 +195,9 @@ impl<S: StateMachine> Group<S> {
     ) -> Result<Applied<S::Response>, ProposeError> {
         if !leads(&self.0.raft) {
             return Err(ProposeError::NotLeader(known_leader(&self.0.raft)));
+        }
+        if S::grows(command) {
+            self.0.wal.check_room().map_err(Error::from)?;
         }
         let command = frame::encode(command);
         let (log_id, answer) = self.0.proposer.propose(request, command, timeout).await?;

@@ -91,6 +91,12 @@ pub trait StateMachine: Sized + Send + Sync + 'static {
     /// [`StateError`] when the trees hold no such state.
     fn open(trees: &Snapshot) -> Result<Self, StateError>;
 
+    /// Whether `command` makes the state grow, so that it is refused while the disk is nearly full.
+    /// Whatever makes room, or keeps the cluster going, does not count; nothing does unless said.
+    fn grows(_command: &Self::Command) -> bool {
+        false
+    }
+
     /// Applies one command.
     ///
     /// # Errors

@@ -257,6 +257,10 @@ impl StateMachine for Shard {
     type View = ShardView;
     type Inspector = ShardInspector;
 
+    fn grows(command: &Command) -> bool {
+        command.grows()
+    }
+
     fn open(trees: &Snapshot) -> Result<Shard, StateError> {
         let mut shard = Shard { closed: stored::read_closed(trees)?, ..Shard::default() };
         for (id, database) in stored::read_databases(trees)? {

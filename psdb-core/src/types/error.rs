@@ -288,6 +288,19 @@ pub enum Error {
         /// How many may.
         limit: u64,
     },
+    /// A node's disk is nearly full, and takes nothing but deletions. Delete documents, make room on
+    /// that disk, or enlarge it.
+    #[error(
+        "the disk of {path} is nearly full: {free_bytes} bytes are free, {reserve_bytes} are kept back for deleting; delete documents, make room on the disk or enlarge it"
+    )]
+    DiskFull {
+        /// What is on that disk.
+        path: String,
+        /// How much is free.
+        free_bytes: u64,
+        /// How much has to be free for a write to be taken.
+        reserve_bytes: u64,
+    },
     /// A retry came after its session had been evicted, so whether the first try was applied is
     /// no longer known. Read before you write again.
     #[error(
@@ -369,9 +382,10 @@ impl Error {
             | Error::InvalidRequest { .. }
             | Error::InvalidPageToken { .. }
             | Error::InvalidQuery { .. } => Code::InvalidArgument,
-            Error::QueryLimit { .. } | Error::Overloaded { .. } | Error::LockLimit { .. } => {
-                Code::ResourceExhausted
-            }
+            Error::QueryLimit { .. }
+            | Error::Overloaded { .. }
+            | Error::DiskFull { .. }
+            | Error::LockLimit { .. } => Code::ResourceExhausted,
             Error::DatabaseNotFound { .. }
             | Error::DatabaseGone { .. }
             | Error::DocumentNotFound { .. }
@@ -418,6 +432,7 @@ impl Error {
             | Error::FullScanDenied { .. }
             | Error::LambdaRaised { .. }
             | Error::Overloaded { .. }
+            | Error::DiskFull { .. }
             | Error::DatabaseNotFound { .. }
             | Error::DatabaseGone { .. }
             | Error::DocumentNotFound { .. }
@@ -453,6 +468,7 @@ impl Error {
             | Error::FullScanDenied { .. }
             | Error::LambdaRaised { .. }
             | Error::PartlyDone { .. }
+            | Error::DiskFull { .. }
             | Error::DatabaseNotFound { .. }
             | Error::DatabaseGone { .. }
             | Error::DocumentNotFound { .. }

@@ -11,7 +11,7 @@ use super::Core;
 use super::cursors::{Running, Work};
 use super::service::{Answer, mismatched, view};
 use crate::query::{
-    self, Asked, Counted, Execution, Found, Grouping, Meter, Program, Results, Skipped, Source as _,
+    self, Asked, Counted, Execution, Found, Grouping, Meter, Program, Results, Skipped,
 };
 use crate::raft::Group;
 use crate::shard::{DatabaseView, Shard};
@@ -43,7 +43,7 @@ impl Core {
                 let view = view(replica, database, timeout).await?;
                 let lambdas = Lambdas::compile(&query)?;
                 if query.deny_full_scan {
-                    lambdas.asked().allowed(&view)?;
+                    lambdas.asked(&query).allowed(&view)?;
                 }
                 let execution = lambdas.start(view, &query).cancelled_by(running.stop());
                 self.page(running, Box::new(execution)).await
@@ -66,8 +66,7 @@ impl Core {
             ShardRequest::Explain { database, query } => {
                 let view = view(replica, database, timeout).await?;
                 let lambdas = Lambdas::compile(&query)?;
-                let asked = Asked { limit: query.limit, ..lambdas.asked() };
-                Ok(ShardResponse::Explained(query::explain(&asked, &view.indexes())))
+                Ok(ShardResponse::Explained(query::explain(&view, &lambdas.asked(&query))?))
             }
             ShardRequest::NextPage { handle, cursor } => {
                 match self.cursors.resume((handle, cursor), shard, timeout)? {
@@ -211,12 +210,14 @@ impl Lambdas {
         execution.selecting(select).after(after).strict(query.strict)
     }
 
-    fn asked(&self) -> Asked<'_> {
+    fn asked(&self, query: &Query) -> Asked<'_> {
         Asked {
             filter: self.filter.as_ref(),
             order: self.order.as_ref().map(|(key, descending)| (key, *descending)),
+            skip: 0,
+            limit: query.limit,
             select: self.select.as_ref(),
-            ..Asked::default()
+            strict: query.strict,
         }
     }
 }

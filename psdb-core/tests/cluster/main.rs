@@ -5,6 +5,7 @@
 //! second, and waits for conditions, each with a deadline.
 
 mod databases;
+mod disk_full;
 mod failover;
 mod health;
 mod indexes;
