@@ -89,10 +89,13 @@ impl<T: FromDocument> Find<T> {
     ///
     /// ```
     /// use psdb_core::Cluster;
+    /// use serde_json::json;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let cluster = Cluster::memory().await?;
     /// let users = cluster.client().create_database("users").index("role").shards(2).await?;
+    /// let role = |n| if n % 50 == 0 { "Dev" } else { "Ops" };
+    /// users.insert_many((0..200).map(|n| json!({"role": role(n)}))).await?;
     /// let plan = users.find("lambda d: d['role'] == 'Dev'").limit(10).explain().await?;
     /// let expected = "\
     /// first 10

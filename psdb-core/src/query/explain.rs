@@ -44,7 +44,7 @@ impl<'q> Asked<'q> {
     pub(super) fn wanted(&self) -> Wanted<'q> {
         let limit = self.limit.map(|limit| limit.saturating_add(self.skip));
         let Asked { filter, order, strict, .. } = *self;
-        Wanted { filter, order, limit, strict, ..Wanted::default() }
+        Wanted { filter, order, limit, strict, counted: false }
     }
 }
 

@@ -1,16 +1,16 @@
 //! Whether a query may look at every document of a database that denies it.
 //!
-//! What no index helps with is refused. Where one does, the planner may still prefer a scan: it does so
-//! when there are so few documents that looking at all of them is cheaper. What is asked for without any
-//! lambda is everything, on purpose, and is never refused.
+//! It is refused unless some index narrows its documents down. Whether that index is also cheaper than
+//! a scan is the planner's affair: an answer that came yesterday must not be refused today because of
+//! what the documents are like now. What is asked for without any lambda is everything, on purpose, and
+//! is never refused. A strict query has to see every document, and so is.
 //!
 //! Left out: where the policy is kept (`metadata`), who asks for a query to be judged (`worker`).
 
-use super::Asked;
-use super::plan::Plan;
-use super::planner::{Wanted, choose};
+use super::planner::narrows;
 use super::source::Source;
-use crate::types::{Error, Result};
+use super::{Asked, explain};
+use crate::types::{Error, Result, Value};
 
 /// What helps where the plan has no better advice.
 const ADVICE: &str = "compare a field that has an index with a constant, or create one with 'index \
@@ -21,18 +21,18 @@ impl Asked<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::FullScanDenied`] with what would help.
+    /// [`Error::FullScanDenied`] with what would help, and whatever keeps the source from counting.
     pub fn allowed<S: Source>(&self, source: &S) -> Result<()> {
         if self.filter.is_none() && self.order.is_none() && self.select.is_none() {
             return Ok(());
         }
-        let chosen = choose(source, Wanted { avoid_scan: true, ..self.wanted() })?;
-        if !matches!(chosen.plan, Plan::Scan) {
+        if narrows(source, self.wanted())? {
             return Ok(());
         }
-        let advice = match chosen.helpful {
-            Some(field) => format!("'index create {field}' would help"),
-            None => ADVICE.to_owned(),
+        let tree = explain(source, self)?;
+        let advice = match tree.find("scan").and_then(|scan| scan.get("advice")) {
+            Some(Value::String(advice)) => advice.clone(),
+            _ => ADVICE.to_owned(),
         };
         Err(Error::FullScanDenied { advice })
     }

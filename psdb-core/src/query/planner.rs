@@ -51,8 +51,6 @@ pub(super) struct Wanted<'q> {
     pub(super) strict: bool,
     /// Whether nothing of the documents is wanted but their number.
     pub(super) counted: bool,
-    /// Whether an index is to be used wherever one can be, even if a scan is cheaper.
-    pub(super) avoid_scan: bool,
 }
 
 /// What the planner asks about data.
@@ -102,6 +100,29 @@ pub(super) fn index_of<S: Source>(source: &S, key: &Program) -> Option<IndexRang
     let indexes = usable(&source.indexes());
     let found = indexes.iter().find(|index| *index.fields.paths() == [field.path.clone()]);
     found.map(IndexRanges::all)
+}
+
+/// Whether an index narrows down which documents are looked at, be it cheaper than a scan or not.
+///
+/// # Errors
+///
+/// Whatever keeps the source from counting.
+pub(super) fn narrows<S: Source>(source: &S, wanted: Wanted<'_>) -> Result<bool> {
+    if wanted.strict {
+        return Ok(false);
+    }
+    let indexes = usable(&source.indexes());
+    let planner = Planner { indexes: &indexes, statistics: source };
+    let known = wanted.filter.and_then(condition::of);
+    if let Some(known) = &known
+        && planner.way(&known.condition)?.is_some()
+    {
+        return Ok(true);
+    }
+    match (wanted.order, wanted.limit) {
+        (Some((key, _)), Some(_)) => Ok(planner.in_order(key, known.as_ref())?.is_some()),
+        _ => Ok(false),
+    }
 }
 
 /// A way to the documents, with what is known of it.
@@ -170,8 +191,7 @@ pub(super) fn plan(
         None => all,
     };
     let scanned = if wanted.order.is_none() { walked(wanted.limit) } else { all };
-    let cost = if wanted.avoid_scan { u64::MAX } else { scanned.saturating_mul(SCANNED) };
-    let mut best = (cost, Chosen { documents: scanned, ..scan });
+    let mut best = (scanned.saturating_mul(SCANNED), Chosen { documents: scanned, ..scan });
     if let Some(way) = &way {
         let whole = way.whole && known.as_ref().is_some_and(|known| known.whole);
         let looked_at = match wanted.limit {

@@ -214,10 +214,10 @@ impl Lambdas {
         Asked {
             filter: self.filter.as_ref(),
             order: self.order.as_ref().map(|(key, descending)| (key, *descending)),
-            select: self.select.as_ref(),
-            limit: query.limit,
-            strict: query.strict,
             skip: 0,
+            limit: query.limit,
+            select: self.select.as_ref(),
+            strict: query.strict,
         }
     }
 }
