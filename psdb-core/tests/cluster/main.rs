@@ -9,6 +9,7 @@ mod failover;
 mod founding;
 mod health;
 mod identity;
+mod idle;
 mod lifecycle;
 mod locks;
 mod masters;
