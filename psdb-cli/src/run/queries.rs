@@ -7,19 +7,26 @@ use psdb::query::Aggregate;
 use psdb::transport::message::SkippedDocuments;
 
 use super::{Done, Runner, lambda_failure};
-use crate::command::{self, Lambda, Query};
+use crate::command::{self, Lambda, Page, Query};
 use crate::output::{Documents, Json};
 use crate::session::{Find, Group};
 use crate::settings::Format;
 
 impl Runner {
-    pub(super) async fn read_all(&mut self, limit: Option<u64>) -> Done {
-        self.find("readall", Find { limit, ..Find::default() }, &[]).await
+    pub(super) async fn read_all(&mut self, limit: Option<u64>, page: Option<Page>) -> Done {
+        let find = Find { limit, ..Find::default() };
+        match page {
+            Some(page) => self.page("readall", find, page, &[]).await,
+            None => self.find("readall", find, &[]).await,
+        }
     }
 
     pub(super) async fn query(&mut self, query: Query) -> Done {
-        let find = find_of(&query);
-        self.find("query", find, &lambdas_of_query(&query)).await
+        let (find, lambdas) = (find_of(&query), lambdas_of_query(&query));
+        match query.page.clone() {
+            Some(page) => self.page("query", find, page, &lambdas).await,
+            None => self.find("query", find, &lambdas).await,
+        }
     }
 
     pub(super) async fn explain(&mut self, query: Query) -> Done {
@@ -89,6 +96,34 @@ impl Runner {
         let fields = if lambdas.is_empty() { Vec::new() } else { skipped_fields(&skipped) };
         self.output.finish(command, "documents", documents, fields)?;
         self.tell_skipped(&skipped);
+        Ok(())
+    }
+
+    async fn page(
+        &mut self,
+        command: &'static str,
+        find: Find,
+        page: Page,
+        lambdas: &[&Lambda],
+    ) -> Done {
+        let failed = |error| lambda_failure(error, lambdas);
+        let database = self.current()?;
+        let page = self.backend.page(&database, find, page).await.map_err(failed)?;
+        let mut documents = Documents::default();
+        for document in page.documents {
+            self.output.push(&mut documents, document)?;
+        }
+        let mut fields =
+            if lambdas.is_empty() { Vec::new() } else { skipped_fields(&page.skipped) };
+        let token = page.next_token.as_ref().map_or(Json::Null, Json::text);
+        fields.push(("next_page_token", token));
+        self.output.finish(command, "documents", documents, fields)?;
+        self.tell_skipped(&page.skipped);
+        if let Some(token) = &page.next_token
+            && self.output.format() != Format::Json
+        {
+            self.output.note(&format!("note: more follow after {token}"));
+        }
         Ok(())
     }
 

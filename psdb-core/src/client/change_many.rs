@@ -39,7 +39,8 @@ use super::router::mismatched;
 use crate::codec::EncodedDocument;
 use crate::query::Program;
 use crate::transport::message::{
-    Among, Selection, ShardRequest, ShardResponse, SkippedDocuments, WriteOp, WriteReceipt,
+    Among, DatabaseInfo, Selection, ShardRequest, ShardResponse, SkippedDocuments, WriteOp,
+    WriteReceipt,
 };
 use crate::types::{DatabaseId, DocumentId, Error, Limits, Outcome, Result, ShardId};
 
@@ -200,10 +201,13 @@ async fn change_many(database: &Database, filter: String, change: Change) -> Res
     Program::compile(&filter)?;
     let filter: Arc<str> = filter.into();
     let handle = Arc::new(Handle::new(database.router().clone(), database.timeout()));
-    let done = database.on_every_shard(|id, shard| {
+    let done = database.on_every_shard(|info, shard| {
         let (database, filter, change) = (database.clone(), filter.clone(), change.clone());
         let (handle, tally) = (handle.clone(), Tally::default());
-        let mut job = Job { database, id, shard, filter, change, handle, number: 0, tally };
+        let (id, deny_full_scan) = (info.id, info.deny_full_scan);
+        let number = 0;
+        let mut job =
+            Job { database, id, deny_full_scan, shard, filter, change, handle, number, tally };
         async move {
             let ended = job.run().await;
             (job.tally, ended)
@@ -214,15 +218,16 @@ async fn change_many(database: &Database, filter: String, change: Change) -> Res
 
 impl Database {
     /// Runs `work` on every shard at once and adds up what was done, even if some failed.
-    async fn on_every_shard<F>(&self, work: impl Fn(DatabaseId, ShardId) -> F) -> Result<Tally>
+    async fn on_every_shard<F>(&self, work: impl Fn(&DatabaseInfo, ShardId) -> F) -> Result<Tally>
     where
         F: Future<Output = (Tally, Result<()>)> + Send + 'static,
     {
         crate::types::validate_database_name(self.name())?;
         let deadline = self.router().deadline(self.timeout());
+        self.router().fresh_route(self.name(), deadline).await?;
         let done = self.router().with_route(self.name(), deadline, |route| {
             let start =
-                |shard: &ShardId| (*shard, self.router().env().spawn(work(route.info.id, *shard)));
+                |shard: &ShardId| (*shard, self.router().env().spawn(work(&route.info, *shard)));
             let tasks: Vec<_> = route.info.shards.iter().map(start).collect();
             async move {
                 let (mut tally, mut failure) = (Tally::default(), None);
@@ -256,6 +261,7 @@ impl Database {
 struct Job {
     database: Database,
     id: DatabaseId,
+    deny_full_scan: bool,
     shard: ShardId,
     filter: Arc<str>,
     change: Change,
@@ -321,9 +327,13 @@ impl Job {
     async fn select(&mut self, among: Among) -> Result<Selection> {
         let router = self.database.router();
         let deadline = router.deadline(self.database.timeout());
-        let (database, handle) = (self.id, self.handle.number());
-        let request =
-            ShardRequest::Select { database, handle, filter: self.filter.to_string(), among };
+        let request = ShardRequest::Select {
+            database: self.id,
+            handle: self.handle.number(),
+            filter: self.filter.to_string(),
+            among,
+            deny_full_scan: self.deny_full_scan,
+        };
         self.handle.begun(self.shard, Answerer::Leader);
         let answer = router.ask_shard(self.shard, &request, deadline).await;
         self.handle.ended(self.shard);

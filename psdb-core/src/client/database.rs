@@ -22,10 +22,10 @@ use super::write::{Change, Inserted, Updated, WriteOne};
 use crate::codec::EncodedDocument;
 use crate::query::{Aggregate, PlanTree, Program};
 use crate::transport::message::{
-    ShardRequest, ShardResponse, ShardStats, SkippedDocuments, WriteOp, WriteReceipt,
+    DatabaseInfo, ShardRequest, ShardResponse, ShardStats, SkippedDocuments, WriteOp, WriteReceipt,
 };
 use crate::types::{
-    DatabaseId, DocumentId, Error, Limits, Outcome, Result, ShardId, validate_database_name,
+    DocumentId, Error, Limits, Outcome, Result, ShardId, validate_database_name,
     validate_document_id,
 };
 
@@ -415,10 +415,11 @@ impl<T: FromDocument> Database<T> {
 
     async fn count_matching(&self, filter: Option<String>) -> Result<Count> {
         let handle = Handle::new(self.router.clone(), self.timeout);
-        let asked = self.ask_all(Some(&handle), |database| ShardRequest::Count {
-            database,
+        let asked = self.ask_all(Some(&handle), |info| ShardRequest::Count {
+            database: info.id,
             handle: handle.number(),
             filter: filter.clone(),
+            deny_full_scan: info.deny_full_scan,
         });
         let mut sum = 0;
         let mut parts = Vec::new();
@@ -441,7 +442,7 @@ impl<T: FromDocument> Database<T> {
     pub async fn stats(&self) -> Result<ShardStats> {
         let mut sum = ShardStats::default();
         for (shard, response) in
-            self.ask_all(None, |database| ShardRequest::Stats { database }).await?
+            self.ask_all(None, |info| ShardRequest::Stats { database: info.id }).await?
         {
             let ShardResponse::Stats(stats) = response else {
                 return Err(mismatched(&format!("shard {shard}")));
@@ -509,12 +510,13 @@ impl<T: FromDocument> Database<T> {
     pub(super) async fn ask_all(
         &self,
         handle: Option<&Handle>,
-        request: impl Fn(DatabaseId) -> ShardRequest,
+        request: impl Fn(&DatabaseInfo) -> ShardRequest,
     ) -> Result<Vec<(ShardId, ShardResponse)>> {
         validate_database_name(&self.name)?;
         let deadline = self.router.deadline(self.timeout);
+        self.router.fresh_route(&self.name, deadline).await?;
         let asked = self.router.with_route(&self.name, deadline, |route| {
-            let request = request(route.info.id);
+            let request = request(&route.info);
             async move {
                 let ask = |shard: &ShardId| {
                     let (router, request, shard) = (self.router.clone(), request.clone(), *shard);

@@ -6,7 +6,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::cursor::{Cursor, SelectedCursor, Start};
+use super::cursor::{Cursor, Merge, SelectedCursor, Start};
 use super::database::Database;
 use super::document::{Document, FromDocument};
 use super::explain;
@@ -20,12 +20,12 @@ use crate::types::Result;
 /// A query being described; await it for its [`Cursor`].
 #[must_use = "a query runs when this is awaited"]
 pub struct Find<T> {
-    database: Database<T>,
-    query: Query,
-    skip: u64,
-    limit: Option<u64>,
+    pub(super) database: Database<T>,
+    pub(super) query: Query,
+    pub(super) skip: u64,
+    pub(super) limit: Option<u64>,
     /// How old the results may be, if any replica will do.
-    max_age: Option<Duration>,
+    pub(super) max_age: Option<Duration>,
 }
 
 impl<T: FromDocument> Find<T> {
@@ -118,8 +118,8 @@ impl<T: FromDocument> Find<T> {
     /// ```
     pub async fn explain(mut self) -> Result<PlanTree> {
         self.prepare()?;
-        let asked = self.database.ask_all(None, |database| ShardRequest::Explain {
-            database,
+        let asked = self.database.ask_all(None, |info| ShardRequest::Explain {
+            database: info.id,
             query: self.query.clone(),
         });
         let mut parts = Vec::new();
@@ -147,9 +147,12 @@ impl<T: FromDocument> Find<T> {
         let descending = self.query.order.as_ref().is_some_and(|order| order.descending);
         let (query, timeout) = (self.query, self.database.timeout());
         let handle = Handle::new(self.database.router().clone(), timeout);
-        let asked = self.database.ask_all_within(self.max_age, &handle, |database| {
-            ShardRequest::Query { database, handle: handle.number(), query: query.clone() }
-        });
+        let asked =
+            self.database.ask_all_within(self.max_age, &handle, |info| ShardRequest::Query {
+                database: info.id,
+                handle: handle.number(),
+                query: Query { deny_full_scan: info.deny_full_scan, ..query.clone() },
+            });
         let mut pages = Vec::new();
         let mut age = Duration::ZERO;
         for Answered { shard, response, age: old, at } in asked.await? {
@@ -164,6 +167,12 @@ impl<T: FromDocument> Find<T> {
         Ok((self.database, start))
     }
 
+    /// Starts the query, for whoever reads its results as they come from the shards.
+    pub(super) async fn merge(self) -> Result<Merge> {
+        let (database, start) = self.start().await?;
+        Merge::new(database.router().clone(), start)
+    }
+
     async fn run(self) -> Result<Cursor<T>> {
         let (database, start) = self.start().await?;
         Cursor::new(database.router().clone(), start)
@@ -172,7 +181,7 @@ impl<T: FromDocument> Find<T> {
 
 /// A query for values of documents being described; await it for its [`SelectedCursor`].
 #[must_use = "a query runs when this is awaited"]
-pub struct Select(Find<Document>);
+pub struct Select(pub(super) Find<Document>);
 
 impl Select {
     /// Says how the query would be run, as [`Find::explain`] does.

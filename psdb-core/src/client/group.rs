@@ -67,7 +67,8 @@ struct Part {
 
 impl GroupBy {
     pub(super) fn new(database: Database, key: String, aggregate: Aggregate) -> GroupBy {
-        let grouping = GroupQuery { filter: None, key, aggregate, strict: false };
+        let grouping =
+            GroupQuery { filter: None, key, aggregate, strict: false, deny_full_scan: false };
         GroupBy { database, grouping, max_age: None }
     }
 
@@ -96,10 +97,10 @@ impl GroupBy {
         Grouping::compile(&grouping.key, grouping.aggregate.clone())?;
         let (router, timeout) = (database.router().clone(), database.timeout());
         let handle = Handle::new(router.clone(), timeout);
-        let asked = database.ask_all_within(max_age, &handle, |database| ShardRequest::Group {
-            database,
+        let asked = database.ask_all_within(max_age, &handle, |info| ShardRequest::Group {
+            database: info.id,
             handle: handle.number(),
-            grouping: grouping.clone(),
+            grouping: GroupQuery { deny_full_scan: info.deny_full_scan, ..grouping.clone() },
         });
         let (mut parts, mut age) = (Vec::new(), Duration::ZERO);
         for Answered { shard, response, age: old, at } in asked.await? {

@@ -15,8 +15,8 @@ use super::handle::{Answerer, Handle};
 use super::router::mismatched;
 use crate::codec::EncodedDocument;
 use crate::query::{Aggregate, Program};
-use crate::transport::message::{ShardRequest, ShardResponse};
-use crate::types::{Address, DatabaseId, DocumentId, Error, Outcome, Result, ShardId};
+use crate::transport::message::{DatabaseInfo, ShardRequest, ShardResponse};
+use crate::types::{Address, DocumentId, Error, Outcome, Result, ShardId};
 
 /// An answer, and how old it may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,13 +113,19 @@ impl<T: FromDocument> StaleReads<T> {
         filter.map(Program::compile).transpose()?;
         let database = &self.database;
         let deadline = database.router().deadline(database.timeout());
+        database.router().fresh_route(database.name(), deadline).await?;
         let counted = database.router().with_route(database.name(), deadline, |route| async move {
             let (mut count, mut age, mut skipped) = (0, Duration::ZERO, Vec::new());
             for shard in &route.info.shards {
                 let filter = filter.map(str::to_owned);
                 // Nothing stops it before its time is over: whoever answers is not known.
                 let (database_id, handle) = (route.info.id, database.router().env().random_u64());
-                let request = ShardRequest::Count { database: database_id, handle, filter };
+                let request = ShardRequest::Count {
+                    database: database_id,
+                    handle,
+                    filter,
+                    deny_full_scan: route.info.deny_full_scan,
+                };
                 let asked = database.router().ask_any(*shard, request, self.max_age, deadline);
                 let (ShardResponse::Count { count: part, skipped: raised }, old, _) = asked.await?
                 else {
@@ -152,7 +158,7 @@ impl<T: FromDocument> Database<T> {
         &self,
         max_age: Option<Duration>,
         handle: &Handle,
-        request: impl Fn(DatabaseId) -> ShardRequest,
+        request: impl Fn(&DatabaseInfo) -> ShardRequest,
     ) -> Result<Vec<Answered>> {
         let Some(max_age) = max_age else {
             let answers = self.ask_all(Some(handle), request).await?.into_iter();
@@ -162,7 +168,7 @@ impl<T: FromDocument> Database<T> {
         };
         let deadline = self.router().deadline(self.timeout());
         let asked = self.router().with_route(self.name(), deadline, |route| {
-            let request = request(route.info.id);
+            let request = request(&route.info);
             async move {
                 let ask = |shard: &ShardId| {
                     let (router, request) = (self.router().clone(), request.clone());

@@ -20,6 +20,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// What [`File::fill_with_zeros`] writes at once.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
@@ -40,6 +43,15 @@ pub struct DiskStats {
     pub syncs: u64,
     /// Bytes written.
     pub bytes_written: u64,
+}
+
+/// How much a disk holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All of it, in bytes.
+    pub total_bytes: u64,
+    /// What may still be written, in bytes.
+    pub free_bytes: u64,
 }
 
 /// Files and directories.
@@ -97,6 +109,13 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// `WouldBlock` when it is held, by this process or another.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
 
+    /// How much room there is where `path` is.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when there is nothing at `path`, or what the system says.
+    fn space(&self, path: &Path) -> io::Result<Space>;
+
     /// What this disk has done since it was made.
     fn stats(&self) -> DiskStats;
 }
@@ -146,6 +165,24 @@ pub trait File: Debug + Send + Sync {
     ///
     /// What the system says.
     fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Writes zeros from `from` to just below `to`, growing the file as needed.
+    ///
+    /// Writing there later takes no new blocks of the disk, so a sync after it need not make a
+    /// change of the file's length or place durable as well. It is not durable by itself.
+    ///
+    /// # Errors
+    ///
+    /// As for [`File::write_at`].
+    fn fill_with_zeros(&self, from: u64, to: u64) -> io::Result<()> {
+        let mut at = from;
+        while at < to {
+            let size = (to - at).min(ZEROS.len() as u64);
+            self.write_at(&ZEROS[..size as usize], at)?;
+            at += size;
+        }
+        Ok(())
+    }
 
     /// Fills `buffer` from `offset`.
     ///

@@ -38,7 +38,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use disk::{Disk, DiskStats, File, OpenMode};
+pub use disk::{Disk, DiskStats, File, OpenMode, Space};
 pub use instant::{Elapsed, Instant, Sleep, Timeout, sleep, sleep_until, timeout, timeout_at};
 pub use real_disk::RealDisk;
 pub use sim_disk::{Fault, SimDisk};
@@ -193,6 +193,12 @@ impl Env {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
         if self.shared.blocks_inline { work() } else { task::blocking(work).await }
+    }
+
+    /// Whether [`Env::blocking`] runs its work on the calling thread, so that work which waits for
+    /// other tasks would wait for ever.
+    pub fn blocks_inline(&self) -> bool {
+        self.shared.blocks_inline
     }
 
     /// Starts a task. It is aborted when the returned [`Task`] is dropped, unless it is detached.

@@ -21,6 +21,7 @@
 //!
 //! Left out: what is decided purely (`placement`, `rebalance`).
 
+mod definitions;
 mod health;
 mod introductions;
 mod locks;
@@ -345,6 +346,7 @@ impl Core {
         let work = async {
             let cluster = self.reconciler.found(&self.options).await?;
             self.directory.join(cluster).await?;
+            self.reconciler.draw_page_key().await?;
             self.health.judge(&self.group).await?;
             self.reconciler.place(&self.options).await?;
             self.mover.kick(&self.options);

@@ -18,6 +18,7 @@
 //!
 //! - `command`: the commands and their answers.
 //! - `databases`: the life of a database.
+//! - `indexes`: which indexes a database is to have, and how it may be read.
 //! - `workers`: registration, health and reported load.
 //! - `moves`: replicas on their way, and workers that are emptied and removed.
 //! - `shards`: the shard map, and what shards carry by the workers' reports.
@@ -37,6 +38,7 @@
 
 mod command;
 mod databases;
+mod indexes;
 mod lock_command;
 mod locks;
 mod moves;
@@ -59,13 +61,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::PageKey;
 use crate::raft::{Position, StateError, StateMachine};
 use crate::sharding::ShardMap;
 use crate::storage::{BPlusTree, Snapshot, Store};
+use crate::transport::message::{DatabaseInfo, DatabaseState};
 use crate::types::{DatabaseId, Error, NodeId, Outcome, Result};
 
 pub use command::{Command, Registration, Response};
 pub use databases::{Cleared, DatabaseRecord, Unfinished};
+pub use indexes::IndexNews;
 pub use lock_command::{LockAnswer, LockCommand};
 pub use locks::ClaimState;
 pub(crate) use locks::PRESENCE_MILLIS;
@@ -107,12 +112,19 @@ pub struct Metadata {
     /// Masters that were taken out of the group. Their names are used up: a master that came back
     /// under one might vote with what it has forgotten.
     retired_masters: BTreeSet<NodeId>,
+    /// What authenticates tokens of pages; `None` until a leader has drawn it.
+    page_key: Option<PageKey>,
 }
 
 impl Metadata {
     /// The cluster's settings, `None` until it is founded.
     pub fn settings(&self) -> Option<&Settings> {
         self.settings.as_ref()
+    }
+
+    /// The key that authenticates tokens of pages, `None` until it is drawn.
+    pub fn page_key(&self) -> Option<PageKey> {
+        self.page_key
     }
 
     /// The shard map; its epoch is 0 and it has no shards until they are placed.
@@ -164,8 +176,20 @@ impl Metadata {
             Command::Found { cluster, shards, replicas } => {
                 self.found(Settings { cluster, shards, replicas })
             }
-            Command::CreateDatabase { name, indexes, shards, ring } => {
-                self.create_database(time, name, indexes, shards, ring)
+            Command::CreateDatabase { name, indexes, shards, ring, deny_full_scan } => {
+                let (id, state) = (DatabaseId(0), DatabaseState::Creating);
+                let info = DatabaseInfo { name, id, state, shards, ring, indexes, deny_full_scan };
+                self.create_database(time, info)
+            }
+            Command::CreateIndex { database, index } => self.create_index(&database, index),
+            Command::DropIndex { database, index } => self.drop_index(&database, &index),
+            Command::IndexesTold { id, version } => self.indexes_told(id, version),
+            Command::ConfigureDatabase { name, deny_full_scan } => {
+                self.configure_database(&name, deny_full_scan)
+            }
+            Command::SetPageKey { key } => {
+                self.page_key.get_or_insert(key);
+                Ok(Response::Done)
             }
             Command::DatabaseOpened { id } => self.database_opened(id),
             Command::BeginClear { name } => self.begin_clear(&name),

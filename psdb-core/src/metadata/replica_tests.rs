@@ -50,7 +50,8 @@ fn create() -> impl Strategy<Value = Command> {
         let index =
             |field: String| IndexDefinition { name: field.as_str().into(), fields: vec![field] };
         let indexes = fields.into_iter().map(index).collect();
-        Command::CreateDatabase { name, indexes, shards, ring: RingSpec::DEFAULT }
+        let (ring, deny_full_scan) = (RingSpec::DEFAULT, false);
+        Command::CreateDatabase { name, indexes, shards, ring, deny_full_scan }
     })
 }
 

@@ -20,6 +20,7 @@ fn metadata() -> Metadata {
         indexes: vec![IndexDefinition { name: "a".into(), fields: vec!["a".into()] }],
         shards: vec![ShardId(0), ShardId(1)],
         ring: RingSpec::DEFAULT,
+        deny_full_scan: false,
     };
     let acquire = |name: &str, sequence| {
         Command::Lock(LockCommand::Acquire {

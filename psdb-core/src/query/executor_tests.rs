@@ -15,14 +15,17 @@ use crate::codec::entry::IndexedFields;
 use crate::query::{Direction, Documents, Entries, Program, Source, SourceIndex};
 use crate::types::{DocumentId, IndexName, Limits, Result};
 
-/// Documents in memory, with at most one index of one field.
+/// Documents in memory, with indexes.
 #[derive(Clone, Default)]
 pub(in crate::query) struct Memory {
     documents: BTreeMap<DocumentId, EncodedDocument>,
-    index: Option<(String, BTreeMap<Bytes, DocumentId>)>,
+    indexes: Vec<(SourceIndex, BTreeMap<Bytes, DocumentId>)>,
+    /// Whether it says that it has many more documents, so that indexes always pay.
+    boasting: bool,
 }
 
 impl Memory {
+    /// Documents of these fields, with indexes such as `age;role,age`.
     pub(in crate::query) fn new(bodies: &[String], indexed: Option<&str>) -> Memory {
         let document = |(at, body): (usize, &String)| {
             let id = DocumentId::from(format!("{at:03}").as_str());
@@ -32,14 +35,30 @@ impl Memory {
             (id, document.unwrap_or_else(|error| panic!("{json}: {error}")))
         };
         let documents: BTreeMap<_, _> = bodies.iter().enumerate().map(document).collect();
-        let index = indexed.map(|field| {
+        let indexes = indexed.into_iter().flat_map(|all| all.split(';'));
+        let indexes = indexes.map(|fields| {
+            let indexed = IndexedFields::new(fields.split(','));
             let entry = |(id, document): (&DocumentId, &EncodedDocument)| {
-                let entries = IndexedFields::new([field]).entries(id, document);
+                let entries = indexed.entries(id, document);
                 entries.into_iter().map(|entry| (entry, id.clone())).collect::<Vec<_>>()
             };
-            (field.to_owned(), documents.iter().flat_map(entry).collect())
+            let entries: BTreeMap<_, _> = documents.iter().flat_map(entry).collect();
+            let is_cut = |entry: &Bytes| indexed.values_end(entry).is_none_or(|(_, cut)| cut);
+            let index = SourceIndex {
+                name: IndexName::from(fields),
+                fields: fields.split(',').map(str::to_owned).collect(),
+                complete: true,
+                cut: entries.keys().any(is_cut),
+            };
+            (index, entries)
         });
-        Memory { documents, index }
+        let indexes = indexes.collect();
+        Memory { documents, indexes, boasting: false }
+    }
+
+    /// The same documents, whose planner is told of many more.
+    pub(in crate::query) fn boasting(self) -> Memory {
+        Memory { boasting: true, ..self }
     }
 }
 
@@ -52,12 +71,17 @@ impl Source for Memory {
 
     fn index_entries<'a>(
         &'a self,
-        _index: &IndexName,
+        index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
         direction: Direction,
     ) -> Option<Entries<'a>> {
-        let (_, entries) = self.index.as_ref()?;
+        let (_, entries) = self.indexes.iter().find(|(known, _)| known.name == *index)?;
+        if let (Bound::Included(low), Bound::Excluded(high)) = (low, high)
+            && low >= high
+        {
+            return Some(Box::new(std::iter::empty()));
+        }
         let entries = entries.range::<[u8], _>((low, high));
         let entries = entries.map(|(key, id)| Ok((key.clone(), id.clone())));
         Some(match direction {
@@ -71,16 +95,11 @@ impl Source for Memory {
     }
 
     fn indexes(&self) -> Vec<SourceIndex> {
-        let index = |(field, _): &(String, _)| SourceIndex {
-            name: IndexName::from(field.as_str()),
-            fields: vec![field.clone()],
-            complete: true,
-        };
-        self.index.iter().map(index).collect()
+        self.indexes.iter().map(|(index, _)| index.clone()).collect()
     }
 
     fn count(&self) -> u64 {
-        self.documents.len() as u64
+        self.documents.len() as u64 * if self.boasting { 1_000 } else { 1 }
     }
 }
 

@@ -66,6 +66,19 @@ impl PlanTree {
         self
     }
 
+    /// The first step of this kind, if there is one.
+    pub fn find(&self, step: &str) -> Option<&PlanTree> {
+        if self.step == step {
+            return Some(self);
+        }
+        self.inputs.iter().find_map(|input| input.find(step))
+    }
+
+    /// The fact called `name`.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.facts.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
     /// The tree as a JSON object: `step`, `text`, the facts, and `inputs` if there are any.
     pub fn to_value(&self) -> Value {
         let mut fields = vec![

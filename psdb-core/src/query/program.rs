@@ -68,6 +68,11 @@ impl Program {
         &self.text
     }
 
+    /// Whether it is true of every document, and never raises.
+    pub(super) fn is_always_true(&self) -> bool {
+        matches!(self.code(), Code::Bool(true)) || matches!(self.code(), Code::Int(n) if *n != 0)
+    }
+
     pub(super) fn code(&self) -> &Code {
         &self.compiled.code
     }

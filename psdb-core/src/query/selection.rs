@@ -12,7 +12,10 @@
 //!
 //! Left out: changing anything.
 
-use super::executor::{Skipped, candidates, id_of};
+use super::access::ids;
+use super::executor::Skipped;
+use super::plan::Plan;
+use super::planner::{Wanted, choose};
 use super::source::Source;
 use super::{Meter, Program};
 use crate::codec::EncodedDocument;
@@ -57,15 +60,14 @@ pub fn select<S: Source>(
         }
         Among::After(after) => after.as_ref(),
     };
-    let (found, by_index) = candidates(source, Some(filter));
-    if !by_index {
+    let chosen = choose(source, Wanted { filter: Some(filter), ..Wanted::default() })?;
+    let Plan::Find(access) = &chosen.plan else {
         return page(source.documents(after), filter, max_documents, meter);
-    }
-    let later = |document: &EncodedDocument| after.is_none_or(|id| id_of(document) > id.as_str());
-    let found = found.filter(|document| document.as_ref().map_or(true, later));
-    let mut found = found.collect::<Result<Vec<EncodedDocument>>>()?;
-    found.sort_unstable_by(|a, b| id_of(a).cmp(id_of(b)));
-    page(found.into_iter().map(Ok), filter, max_documents, meter)
+    };
+    let later = |id: &DocumentId| after.is_none_or(|after| id > after);
+    let later = ids(source, access, meter)?.into_iter().filter(later);
+    let found = later.filter_map(|id| source.document(&id).transpose());
+    page(found, filter, max_documents, meter)
 }
 
 fn page(

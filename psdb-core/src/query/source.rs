@@ -41,6 +41,8 @@ pub struct SourceIndex {
     pub fields: Vec<String>,
     /// Whether it has the entries of every document; only then it can be searched.
     pub complete: bool,
+    /// Whether a value in it was cut, so that its keys alone do not tell all values apart.
+    pub cut: bool,
 }
 
 /// An owned snapshot of one database on one shard.
@@ -57,6 +59,30 @@ pub trait Source: Send + 'static {
         high: Bound<&[u8]>,
         direction: Direction,
     ) -> Option<Entries<'a>>;
+
+    /// How many entries of an index lie within the bounds; none without such an index. A count may
+    /// end at `bound`, which then is the answer.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the source from reading them.
+    fn count_entries(
+        &self,
+        index: &IndexName,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+        bound: u64,
+    ) -> Result<u64> {
+        let Some(entries) = self.index_entries(index, low, high, Direction::Ascending) else {
+            return Ok(0);
+        };
+        let mut count = 0;
+        for entry in entries.take(usize::try_from(bound).unwrap_or(usize::MAX)) {
+            entry?;
+            count += 1;
+        }
+        Ok(count)
+    }
 
     /// The document under `id`, if there is one.
     ///

@@ -30,6 +30,9 @@ pub struct RaftConfig {
     pub waiting_requests: usize,
     /// How many bytes of log entries one message to a follower carries; 1 MiB.
     pub message_bytes: usize,
+    /// How many bytes of its newest log entries a replica keeps in memory; 4 MiB. Older ones are
+    /// read from the write-ahead log when a follower lags.
+    pub tail_bytes: usize,
     /// The size of a snapshot's chunks, in bytes; 256 KiB.
     pub chunk_bytes: usize,
     /// How many clients' sessions are remembered; 10,000.
@@ -50,6 +53,7 @@ impl Default for RaftConfig {
             batch_bytes: 4 << 20,
             waiting_requests: 16_384,
             message_bytes: 1 << 20,
+            tail_bytes: 4 << 20,
             chunk_bytes: 256 << 10,
             sessions: 10_000,
             answers_per_session: 1_024,

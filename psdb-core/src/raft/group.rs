@@ -29,7 +29,7 @@ use super::config::RaftConfig;
 use super::election::TieBreaker;
 use super::engine::{Answer, Member, Raft};
 use super::log_home::LogHome;
-use super::log_store::LogStore;
+use super::log_store::{LogBounds, LogStore};
 use super::message::{RaftMessage, RaftReply, RaftRequest};
 use super::metronome::Heartbeats;
 use super::network::Links;
@@ -40,6 +40,7 @@ use super::state_machine::StateMachine;
 use super::status::{End, GroupStatus, StatusWatch};
 use crate::codec::frame;
 use crate::env::{Env, Task};
+use crate::storage::Wal;
 use crate::transport::Transport;
 use crate::types::{Address, Error, GroupId, LogIndex, NodeId, Outcome, RequestId, Result, Term};
 
@@ -79,6 +80,7 @@ struct Parts<S: StateMachine> {
     receiver: Receiver,
     gate: Gate,
     heartbeats: Heartbeats,
+    wal: Wal,
     /// Whether it was asked to end.
     stopping: AtomicBool,
     _owned: (TieBreaker, Task<()>),
@@ -108,11 +110,14 @@ impl<S: StateMachine> Group<S> {
         let limits =
             SessionLimits { clients: config.sessions, answers: config.answers_per_session };
         let recovered = home.take_recovered(group);
-        let log = LogStore::new(group, home.wal().clone(), &recovered, config.message_bytes)
-            .map_err(|error| Error::Corrupt {
-                path: place.dir.with_file_name("wal").display().to_string(),
-                offset: 0,
-                reason: format!("the log of {} does not decode: {error}", group_name(group)),
+        let bounds = LogBounds { message: config.message_bytes, tail: config.tail_bytes };
+        let log =
+            LogStore::new(group, home.wal().clone(), &recovered, bounds).map_err(|error| {
+                Error::Corrupt {
+                    path: place.dir.with_file_name("wal").display().to_string(),
+                    offset: 0,
+                    reason: format!("the log of {} does not decode: {error}", group_name(group)),
+                }
             })?;
         let applier = Applier::<S>::load(place.clone(), home.lock(), limits, log.clone()).await?;
         check_continuous(group, &applier, &recovered)?;
@@ -150,6 +155,7 @@ impl<S: StateMachine> Group<S> {
             receiver,
             gate,
             heartbeats,
+            wal: home.wal().clone(),
             stopping: AtomicBool::new(false),
             _owned: (tie_breaker, checkpoints),
         };
@@ -187,7 +193,8 @@ impl<S: StateMachine> Group<S> {
     /// # Errors
     ///
     /// [`ProposeError::NotLeader`] when nothing was proposed; [`ProposeError::Failed`] otherwise,
-    /// whose outcome is unknown unless the error says so.
+    /// whose outcome is unknown unless the error says so. [`Error::DiskFull`] is one that is
+    /// certain: what makes the state grow is refused before it is proposed.
     pub async fn propose(
         &self,
         request: Option<RequestId>,
@@ -196,6 +203,9 @@ impl<S: StateMachine> Group<S> {
     ) -> Result<Applied<S::Response>, ProposeError> {
         if !leads(&self.0.raft) {
             return Err(ProposeError::NotLeader(known_leader(&self.0.raft)));
+        }
+        if S::grows(command) {
+            self.0.wal.check_room().map_err(Error::from)?;
         }
         let command = frame::encode(command);
         let (log_id, answer) = self.0.proposer.propose(request, command, timeout).await?;
@@ -236,6 +246,11 @@ impl<S: StateMachine> Group<S> {
     /// applied meanwhile, so `look` must be short.
     pub fn look<R>(&self, look: impl FnOnce(&S) -> R) -> (LogIndex, R) {
         self.0.applier.look(look)
+    }
+
+    /// Whether looking something up in [`Group::state`] may have to wait for the disk.
+    pub fn reads_may_wait(&self) -> bool {
+        self.0.applier.place().cache.was_full()
     }
 
     /// Why this replica has stopped, if it is its storage that has failed.

@@ -64,7 +64,7 @@ impl ReplicaPlace {
         Ok(agreed.applied.map(|id| LogIndex(id.index)))
     }
 
-    fn draft(&self, ending: &str) -> Result<(Store, Draft), StorageError> {
+    pub(super) fn draft(&self, ending: &str) -> Result<(Store, Draft), StorageError> {
         let part = self.dir.join(format!("g{}-{ending}.part", self.group.0));
         Store::draft(self.env.disk(), &part, &self.path(), self.cache.clone())
     }
@@ -137,7 +137,7 @@ impl<S: StateMachine> Replica<S> {
         Ok(replica)
     }
 
-    fn assemble(trees: Store, draft: Option<Draft>) -> Result<Replica<S>, StateError> {
+    pub(super) fn assemble(trees: Store, draft: Option<Draft>) -> Result<Replica<S>, StateError> {
         let snapshot = trees.snapshot();
         let (machine, agreed) = (S::open(&snapshot)?, Agreed::open(&snapshot)?);
         Ok(Replica {

@@ -91,6 +91,12 @@ pub trait StateMachine: Sized + Send + Sync + 'static {
     /// [`StateError`] when the trees hold no such state.
     fn open(trees: &Snapshot) -> Result<Self, StateError>;
 
+    /// Whether `command` makes the state grow, so that it is refused while the disk is nearly full.
+    /// Whatever makes room, or keeps the cluster going, does not count; nothing does unless said.
+    fn grows(_command: &Self::Command) -> bool {
+        false
+    }
+
     /// Applies one command.
     ///
     /// # Errors
@@ -109,6 +115,17 @@ pub trait StateMachine: Sized + Send + Sync + 'static {
     ///
     /// As for [`StateMachine::apply`].
     fn flush(&mut self, trees: &mut Store) -> Result<(), StateError>;
+
+    /// Makes again, from the trees that are whole, those that follow from them.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] when something else is missing.
+    fn rebuild(trees: &mut Store) -> Result<(), StateError> {
+        // Nothing follows from anything else, unless a machine says so.
+        let _: &mut Store = trees;
+        Ok(())
+    }
 
     /// The state as it is now, in O(1).
     fn view(&self, trees: &Store) -> Self::View;

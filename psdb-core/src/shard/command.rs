@@ -67,6 +67,23 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it makes the shard grow: anything that writes documents or index entries. Deleting, clearing and
+    /// closing make room; opening a database takes next to none, and the masters insist on it.
+    pub(super) fn grows(&self) -> bool {
+        match self {
+            Command::Write { operations, .. } => {
+                operations.iter().any(|operation| !matches!(operation, WriteOp::Delete { .. }))
+            }
+            Command::FillIndex { .. } => true,
+            Command::Open { .. }
+            | Command::Clear { .. }
+            | Command::Close { .. }
+            | Command::SetIndexes { .. } => false,
+        }
+    }
+}
+
 /// What a [`Command`] answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Response {

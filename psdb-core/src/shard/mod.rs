@@ -257,6 +257,10 @@ impl StateMachine for Shard {
     type View = ShardView;
     type Inspector = ShardInspector;
 
+    fn grows(command: &Command) -> bool {
+        command.grows()
+    }
+
     fn open(trees: &Snapshot) -> Result<Shard, StateError> {
         let mut shard = Shard { closed: stored::read_closed(trees)?, ..Shard::default() };
         for (id, database) in stored::read_databases(trees)? {
@@ -300,6 +304,15 @@ impl StateMachine for Shard {
         }
         if std::mem::take(&mut self.closed_changed) {
             stored::write_closed(trees, &self.closed)?;
+        }
+        Ok(())
+    }
+
+    fn rebuild(trees: &mut Store) -> Result<(), StateError> {
+        let known = trees.snapshot();
+        for (id, mut database) in stored::read_definitions(&known)? {
+            database.rebuild_indexes(trees, &known)?;
+            stored::write_database(trees, id, Some(&database))?;
         }
         Ok(())
     }

@@ -51,6 +51,11 @@ impl ShardView {
         Ok(DatabaseView { id, database: Arc::clone(database), trees: self.trees.clone() })
     }
 
+    /// The ids of the databases that are open here, in order.
+    pub fn databases(&self) -> impl Iterator<Item = DatabaseId> {
+        self.databases.iter().map(|(id, _)| *id)
+    }
+
     /// Walks over everything and checks the invariants of the shard; for tests and repairs.
     ///
     /// # Errors
@@ -181,6 +186,19 @@ impl Source for DatabaseView {
         Some(found)
     }
 
+    fn count_entries(
+        &self,
+        index: &IndexName,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+        bound: u64,
+    ) -> Result<u64> {
+        match self.index_entries(index, low, high, Direction::Ascending) {
+            Some(EntriesOf(range)) => Ok(range.count_up_to(bound)?),
+            None => Ok(0),
+        }
+    }
+
     fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
         self.get(id)
     }
@@ -190,6 +208,7 @@ impl Source for DatabaseView {
             name: index.definition.name.clone(),
             fields: index.definition.fields.clone(),
             complete: index.coverage == Coverage::Ready,
+            cut: index.cuts > 0,
         };
         self.database.indexes.iter().map(index).collect()
     }

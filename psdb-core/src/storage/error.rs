@@ -49,6 +49,21 @@ pub enum StorageError {
         /// The directory.
         path: PathBuf,
     },
+    /// The disk is nearly full; what is left is kept for deleting and for finishing what was begun.
+    /// Make room or add some; nothing was written.
+    #[error(
+        "the disk of {} is nearly full: {free_bytes} bytes are free, {reserve_bytes} are kept back; \
+         delete documents, make room on the disk or enlarge it",
+        path.display()
+    )]
+    DiskFull {
+        /// What is on that disk.
+        path: PathBuf,
+        /// How much is free.
+        free_bytes: u64,
+        /// How much has to be free for a write to be taken.
+        reserve_bytes: u64,
+    },
     /// A write is larger than can ever be read back. Split it; nothing was written.
     #[error("{what} has {bytes} bytes, the limit is {limit}")]
     TooLarge {
@@ -88,6 +103,9 @@ impl From<StorageError> for Error {
             }
             StorageError::InUse { path } => {
                 Error::DirectoryInUse { path: path.display().to_string() }
+            }
+            StorageError::DiskFull { path, free_bytes, reserve_bytes } => {
+                Error::DiskFull { path: path.display().to_string(), free_bytes, reserve_bytes }
             }
             StorageError::Refused { .. } => {
                 Error::Internal { reason: error.to_string(), outcome: Outcome::NotApplied }

@@ -7,7 +7,7 @@
 //! - `store`: several B+ trees in one page file, beyond memory; it stands on `page` (their form),
 //!   `pager` (the cache), `freelist`, `superblock` and `checkpoint`.
 //! - `wal`: one log for many streams, with group commit.
-//! - `directory`: who a data directory belongs to.
+//! - `directory`: who a data directory belongs to. `headroom`: whether its disk has room.
 //! - `error`: what can go wrong, for all of them.
 //!
 //! Invariants:
@@ -26,6 +26,7 @@ pub mod wal;
 mod checkpoint;
 mod directory;
 mod freelist;
+mod headroom;
 mod page;
 mod pager;
 mod superblock;

@@ -132,6 +132,15 @@ pub enum Error {
         /// Which limit, with its size.
         limit: String,
     },
+    /// The database refuses queries that look at every document. Create an index, or narrow the
+    /// query down by a field that has one.
+    #[error(
+        "the query would look at every document, which the database denies (deny_full_scan); {advice}"
+    )]
+    FullScanDenied {
+        /// What would help, such as an index to create.
+        advice: String,
+    },
     /// A strict query met a document on which its lambda raises. Mend the lambda or the document.
     #[error("the lambda raised {raised} on document '{id}'")]
     LambdaRaised {
@@ -184,6 +193,14 @@ pub enum Error {
     IndexNotFound {
         /// The name as given.
         name: String,
+    },
+    /// There is another index of that name or on those fields. Use that one, or drop it first.
+    #[error("there is an index '{name}' on {} already", fields.join(", "))]
+    IndexExists {
+        /// Its name.
+        name: String,
+        /// Its fields.
+        fields: Vec<String>,
     },
     /// There is no such node.
     #[error("node '{name}' does not exist")]
@@ -271,6 +288,19 @@ pub enum Error {
         /// How many may.
         limit: u64,
     },
+    /// A node's disk is nearly full, and takes nothing but deletions. Delete documents, make room on
+    /// that disk, or enlarge it.
+    #[error(
+        "the disk of {path} is nearly full: {free_bytes} bytes are free, {reserve_bytes} are kept back for deleting; delete documents, make room on the disk or enlarge it"
+    )]
+    DiskFull {
+        /// What is on that disk.
+        path: String,
+        /// How much is free.
+        free_bytes: u64,
+        /// How much has to be free for a write to be taken.
+        reserve_bytes: u64,
+    },
     /// A retry came after its session had been evicted, so whether the first try was applied is
     /// no longer known. Read before you write again.
     #[error(
@@ -287,6 +317,12 @@ pub enum Error {
     CursorExpired {
         /// Where it was.
         what: String,
+    },
+    /// The token does not ask for a page of this query. The reason says why, and what to do.
+    #[error("the page token is refused: {reason}")]
+    InvalidPageToken {
+        /// Why.
+        reason: String,
     },
     /// Stored data is damaged. Restore this node from its peers or from a backup.
     #[error("corrupt data in {path} at offset {offset}: {reason}")]
@@ -353,18 +389,23 @@ impl Error {
             | Error::ReservedField { .. }
             | Error::InvalidName { .. }
             | Error::InvalidRequest { .. }
+            | Error::InvalidPageToken { .. }
             | Error::InvalidQuery { .. } => Code::InvalidArgument,
-            Error::QueryLimit { .. } | Error::Overloaded { .. } | Error::LockLimit { .. } => {
-                Code::ResourceExhausted
-            }
+            Error::QueryLimit { .. }
+            | Error::Overloaded { .. }
+            | Error::DiskFull { .. }
+            | Error::LockLimit { .. } => Code::ResourceExhausted,
             Error::DatabaseNotFound { .. }
             | Error::DatabaseGone { .. }
             | Error::DocumentNotFound { .. }
             | Error::IndexNotFound { .. }
             | Error::NodeNotFound { .. } => Code::NotFound,
-            Error::DatabaseExists { .. } | Error::DocumentExists { .. } => Code::AlreadyExists,
+            Error::DatabaseExists { .. }
+            | Error::DocumentExists { .. }
+            | Error::IndexExists { .. } => Code::AlreadyExists,
             Error::PartlyDone { cause, .. } => cause.code(),
             Error::LambdaRaised { .. }
+            | Error::FullScanDenied { .. }
             | Error::VersionConflict { .. }
             | Error::LockHeld { .. }
             | Error::LockNotHeld { .. }
@@ -398,8 +439,10 @@ impl Error {
             | Error::InvalidRequest { .. }
             | Error::InvalidQuery { .. }
             | Error::QueryLimit { .. }
+            | Error::FullScanDenied { .. }
             | Error::LambdaRaised { .. }
             | Error::Overloaded { .. }
+            | Error::DiskFull { .. }
             | Error::DatabaseNotFound { .. }
             | Error::DatabaseGone { .. }
             | Error::DocumentNotFound { .. }
@@ -407,12 +450,14 @@ impl Error {
             | Error::NodeNotFound { .. }
             | Error::DatabaseExists { .. }
             | Error::DocumentExists { .. }
+            | Error::IndexExists { .. }
             | Error::VersionConflict { .. }
             | Error::LockHeld { .. }
             | Error::LockNotHeld { .. }
             | Error::LockLimit { .. }
             | Error::NotReady { .. }
             | Error::CursorExpired { .. }
+            | Error::InvalidPageToken { .. }
             | Error::DirectoryInUse { .. }
             | Error::WrongIdentity { .. } => Outcome::NotApplied,
         }
@@ -431,8 +476,10 @@ impl Error {
             | Error::InvalidRequest { .. }
             | Error::InvalidQuery { .. }
             | Error::QueryLimit { .. }
+            | Error::FullScanDenied { .. }
             | Error::LambdaRaised { .. }
             | Error::PartlyDone { .. }
+            | Error::DiskFull { .. }
             | Error::DatabaseNotFound { .. }
             | Error::DatabaseGone { .. }
             | Error::DocumentNotFound { .. }
@@ -440,6 +487,7 @@ impl Error {
             | Error::NodeNotFound { .. }
             | Error::DatabaseExists { .. }
             | Error::DocumentExists { .. }
+            | Error::IndexExists { .. }
             | Error::VersionConflict { .. }
             | Error::LockHeld { .. }
             | Error::LockNotHeld { .. }
@@ -447,6 +495,7 @@ impl Error {
             | Error::NotReady { .. }
             | Error::SessionEvicted { .. }
             | Error::CursorExpired { .. }
+            | Error::InvalidPageToken { .. }
             | Error::Corrupt { .. }
             | Error::Storage { .. }
             | Error::DirectoryInUse { .. }
@@ -460,13 +509,14 @@ impl Error {
         self.code() == Code::NotFound
     }
 
-    /// Whether a database or document of that name exists already or has another version, or a lock
-    /// is somebody else's.
+    /// Whether a database, document or index of that name exists already, a document has another
+    /// version, or a lock is somebody else's.
     pub fn is_conflict(&self) -> bool {
         matches!(
             self,
             Error::DatabaseExists { .. }
                 | Error::DocumentExists { .. }
+                | Error::IndexExists { .. }
                 | Error::VersionConflict { .. }
                 | Error::LockHeld { .. }
                 | Error::LockNotHeld { .. }

@@ -27,6 +27,11 @@ impl FieldPath {
         FieldPath(text.split('.').map(Box::from).collect())
     }
 
+    /// The path of these names.
+    pub(crate) fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> FieldPath {
+        FieldPath(names.into_iter().map(Box::from).collect())
+    }
+
     /// The names, outermost first.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.iter().map(|name| &**name)

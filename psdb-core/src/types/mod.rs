@@ -25,7 +25,7 @@ pub use ids::{
     RequestId, ShardId, Term,
 };
 pub use limits::{
-    Limits, validate_database_name, validate_document_id, validate_field_path,
+    Limits, validate_database_name, validate_document_id, validate_field_path, validate_index_name,
     validate_lock_holder, validate_lock_name, validate_lock_ttl, validate_lock_wait,
     validate_node_name,
 };

@@ -11,8 +11,7 @@ use super::Core;
 use super::cursors::{Running, Work};
 use super::service::{Answer, mismatched, view};
 use crate::query::{
-    self, Asked, Counted, Execution, Found, Grouping, Meter, PlanTree, Program, Results, Skipped,
-    Source as _,
+    self, Asked, Counted, Execution, Found, Grouping, Meter, Program, Results, Skipped,
 };
 use crate::raft::Group;
 use crate::shard::{DatabaseView, Shard, ShardView};
@@ -58,7 +57,11 @@ impl Core {
     ) -> Answer<ShardResponse> {
         match request {
             ShardRequest::Query { database, query, .. } => {
-                let execution = start(state.database(database)?, &query)?;
+                let (view, lambdas) = (state.database(database)?, Lambdas::compile(&query)?);
+                if query.deny_full_scan {
+                    lambdas.asked(&query).allowed(&view)?;
+                }
+                let execution = lambdas.start(view, &query);
                 let execution = execution.cancelled_by(running.stop());
                 self.page(running, Box::new(execution)).await
             }
@@ -85,14 +88,19 @@ impl Core {
                 replica.read_barrier(timeout).await?;
                 self.begin(running, &replica.state(), request).await
             }
-            ShardRequest::Select { database, handle, filter, among } => {
+            ShardRequest::Select { database, handle, filter, among, deny_full_scan } => {
                 let running = self.cursors.begin(handle, shard, timeout);
                 let view = view(replica, database, timeout).await?;
-                self.select(&running, view, &filter, among).await
+                let filter = Program::compile(&filter)?;
+                if deny_full_scan && matches!(among, Among::After(_)) {
+                    Asked { filter: Some(&filter), ..Asked::default() }.allowed(&view)?;
+                }
+                self.select(&running, view, filter, among).await
             }
             ShardRequest::Explain { database, query } => {
                 let view = view(replica, database, timeout).await?;
-                Ok(ShardResponse::Explained(explain(&view, &query)?))
+                let lambdas = Lambdas::compile(&query)?;
+                Ok(ShardResponse::Explained(query::explain(&view, &lambdas.asked(&query))?))
             }
             ShardRequest::NextPage { handle, cursor } => {
                 match self.cursors.resume((handle, cursor), shard, timeout)? {
@@ -143,6 +151,12 @@ impl Core {
         asked: GroupQuery,
     ) -> Result<(query::Groups, Skipped)> {
         let filter = asked.filter.as_deref().map(Program::compile).transpose()?;
+        if asked.deny_full_scan {
+            // The lambda of the key is evaluated on whatever the filter leaves.
+            let key = Program::compile(&asked.key)?;
+            let asked = Asked { filter: filter.as_ref(), select: Some(&key), ..Asked::default() };
+            asked.allowed(&view)?;
+        }
         let grouping = Grouping::compile(&asked.key, asked.aggregate)?.strict(asked.strict);
         let stop = running.stop();
         let work = move || query::group(&view, filter.as_ref(), &grouping, &Meter::new(Some(stop)));
@@ -170,10 +184,9 @@ impl Core {
         &self,
         running: &Running,
         view: DatabaseView,
-        filter: &str,
+        filter: Program,
         among: Among,
     ) -> Answer<ShardResponse> {
-        let filter = Program::compile(filter)?;
         let among = match among {
             Among::After(id) => query::Among::After(id),
             Among::Ids(ids) => query::Among::Ids(ids),
@@ -194,8 +207,12 @@ impl Core {
         running: &Running,
         view: DatabaseView,
         filter: Option<&str>,
+        deny_full_scan: bool,
     ) -> Answer<ShardResponse> {
         let filter = filter.map(Program::compile).transpose()?;
+        if deny_full_scan && filter.is_some() {
+            Asked { filter: filter.as_ref(), ..Asked::default() }.allowed(&view)?;
+        }
         let stop = running.stop();
         let work = move || query::count_within(&view, filter.as_ref(), &Meter::new(Some(stop)));
         let Counted { count, skipped } = self.run(running, work).await?;
@@ -219,24 +236,24 @@ impl Lambdas {
         };
         Ok(Lambdas { filter: compile(&query.filter)?, order, select: compile(&query.select)? })
     }
-}
 
-fn start(view: DatabaseView, query: &Query) -> Result<Execution<DatabaseView>> {
-    let Lambdas { filter, order, select } = Lambdas::compile(query)?;
-    let execution = Execution::new(view, filter, order, query.limit);
-    Ok(execution.selecting(select).strict(query.strict))
-}
+    fn start(self, view: DatabaseView, query: &Query) -> Execution<DatabaseView> {
+        let Lambdas { filter, order, select } = self;
+        let after = query.after.clone().map(|after| (after.key, after.id));
+        let execution = Execution::new(view, filter, order, query.limit);
+        execution.selecting(select).after(after).strict(query.strict)
+    }
 
-fn explain(view: &DatabaseView, query: &Query) -> Result<PlanTree> {
-    let lambdas = Lambdas::compile(query)?;
-    let asked = Asked {
-        filter: lambdas.filter.as_ref(),
-        order: lambdas.order.as_ref().map(|(key, descending)| (key, *descending)),
-        skip: 0,
-        limit: query.limit,
-        select: lambdas.select.as_ref(),
-    };
-    Ok(query::explain(&asked, &view.indexes()))
+    fn asked(&self, query: &Query) -> Asked<'_> {
+        Asked {
+            filter: self.filter.as_ref(),
+            order: self.order.as_ref().map(|(key, descending)| (key, *descending)),
+            select: self.select.as_ref(),
+            limit: query.limit,
+            strict: query.strict,
+            skip: 0,
+        }
+    }
 }
 
 fn row(found: Found) -> (Option<crate::types::Value>, Row) {

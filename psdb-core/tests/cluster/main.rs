@@ -5,16 +5,20 @@
 //! second, and waits for conditions, each with a deadline.
 
 mod databases;
+mod disk_full;
 mod failover;
 mod founding;
 mod health;
 mod identity;
 mod idle;
+mod index_builds;
+mod indexes;
 mod lifecycle;
 mod locks;
 mod masters;
 mod overload;
 mod page_files;
+mod pages;
 mod partitions;
 mod placement;
 mod reads;

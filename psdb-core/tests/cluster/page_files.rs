@@ -80,7 +80,7 @@ async fn tear_newest_superblocks(cluster: &Cluster, node: &str) -> u32 {
     let groups = PathBuf::from("/psdb").join(node).join("groups");
     let mut torn = 0;
     for name in disk.list(&groups).expect("lists") {
-        if !PathBuf::from(&name).extension().is_some_and(|ending| ending == "psdb") {
+        if PathBuf::from(&name).extension().is_none_or(|ending| ending != "psdb") {
             continue;
         }
         let file = disk.open(&groups.join(name), OpenMode::Write).expect("opens");

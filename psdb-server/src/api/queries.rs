@@ -13,7 +13,7 @@ use psdb::client::{Cursor, Find, SelectedCursor};
 use psdb::proto::v1;
 use psdb::transport::message::SkippedDocuments;
 use psdb::wire::document;
-use psdb::{Client, Document};
+use psdb::{Client, Document, Error, Value};
 use tonic::Status;
 
 use super::failed;
@@ -78,6 +78,14 @@ pub(super) async fn find(
     client: &Client,
     request: v1::QueryDocumentsRequest,
 ) -> psdb::Result<Results> {
+    if request.page_size > 0 {
+        let page = page(client, request).await?;
+        return Ok(Box::pin(futures_util::stream::iter(page.into_iter().map(Ok))));
+    }
+    if !request.page_token.is_empty() {
+        let reason = "a page_token without a page_size; say how many results a page has".into();
+        return Err(Error::InvalidRequest { reason });
+    }
     let query = described(client, &request);
     let found = match request.select {
         Some(select) => Found::Values(query.select(select).await?),
@@ -111,7 +119,57 @@ async fn batch(found: &mut Found) -> psdb::Result<(v1::QueryDocumentsResponse, b
         Found::Values(_) => (Vec::new(), results),
     };
     let skipped = Some(document::from_skipped(&found.skipped()));
-    Ok((v1::QueryDocumentsResponse { documents, values, skipped }, last))
+    let next_page_token = String::new();
+    Ok((v1::QueryDocumentsResponse { documents, values, skipped, next_page_token }, last))
+}
+
+/// Reads one page, in as many messages as it takes.
+async fn page(
+    client: &Client,
+    request: v1::QueryDocumentsRequest,
+) -> psdb::Result<Vec<v1::QueryDocumentsResponse>> {
+    let query = described(client, &request);
+    let (size, token) = (u64::from(request.page_size), request.page_token);
+    let token = (!token.is_empty()).then_some(token);
+    let selects = request.select.is_some();
+    let (results, next, skipped) = match request.select {
+        Some(select) => {
+            let page = query.select(select).page_size(size);
+            let page = match token {
+                Some(token) => page.page(token).await?,
+                None => page.await?,
+            };
+            let values = page.results.iter().map(Value::to_json).collect::<Vec<_>>();
+            (values, page.next_token, page.skipped)
+        }
+        None => {
+            let page = query.page_size(size);
+            let page = match token {
+                Some(token) => page.page(token).await?,
+                None => page.await?,
+            };
+            let documents = page.results.iter().map(Document::to_json).collect();
+            (documents, page.next_token, page.skipped)
+        }
+    };
+    let mut messages = vec![v1::QueryDocumentsResponse::default()];
+    let mut bytes = 0;
+    for json in results {
+        let last = messages.last().expect("there is one from the start");
+        let count = last.documents.len() + last.values.len();
+        if count >= BATCH_RESULTS || bytes >= BATCH_BYTES {
+            messages.push(v1::QueryDocumentsResponse::default());
+            bytes = 0;
+        }
+        bytes += json.len();
+        let last = messages.last_mut().expect("there is one from the start");
+        let list = if selects { &mut last.values } else { &mut last.documents };
+        list.push(json.into());
+    }
+    let last = messages.last_mut().expect("there is one from the start");
+    last.skipped = Some(document::from_skipped(&skipped));
+    last.next_page_token = next.unwrap_or_default();
+    Ok(messages)
 }
 
 /// Says how a query would be run.

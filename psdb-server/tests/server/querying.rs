@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use psdb::proto::v1;
+use psdb::proto::v1::AggregateFunction as Function;
 use psdb::proto::v1::document_service_client::DocumentServiceClient;
 use psdb::wire::status::reason_of;
 use tonic::transport::Channel;
@@ -73,7 +74,7 @@ async fn a_query_selects_and_is_strict() {
 #[tokio::test]
 async fn groups_and_different_values_come_in_order() {
     let (_cluster, mut api) = items().await;
-    let group = |function: v1::AggregateFunction, lambda: Option<&str>| v1::GroupDocumentsRequest {
+    let group = |function: Function, lambda: Option<&str>| v1::GroupDocumentsRequest {
         database: "items".into(),
         key: "lambda d: d.k".into(),
         aggregate: Some(v1::Aggregate {
@@ -87,7 +88,6 @@ async fn groups_and_different_values_come_in_order() {
         let groups = messages.iter().flat_map(|message| &message.groups);
         groups.map(|group| texts([&group.key, &group.value]).join(": ")).collect()
     };
-    use v1::AggregateFunction as Function;
     for (function, lambda, expected) in [
         (Function::Unspecified, None, ["0: 2", "1: 2", "2: 2"]),
         (Function::Sum, Some("lambda d: d.n"), ["0: 3", "1: 5", "2: 7"]),

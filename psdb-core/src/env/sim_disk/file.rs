@@ -32,6 +32,12 @@ impl SimFile {
         if state.generation == self.generation { Ok(state) } else { Err(no_power()) }
     }
 
+    /// How long the file may be, up to `wanted`.
+    fn fitting(&self, state: &State, wanted: u64) -> u64 {
+        let len = self.node.image.lock().len();
+        if wanted <= len { wanted } else { wanted.min(len.saturating_add(state.free_bytes())) }
+    }
+
     fn writable_state(&self) -> io::Result<MutexGuard<'_, State>> {
         if self.writable { self.live_state() } else { Err(io::ErrorKind::PermissionDenied.into()) }
     }
@@ -47,9 +53,18 @@ impl File for SimFile {
         let mut state = self.writable_state()?;
         self.disk.shared.counters.count_write(data.len());
         let tracked = state.survives_power_loss;
+        let fits = self.fitting(&state, offset + data.len() as u64).saturating_sub(offset);
         state.perform(
             Operation::Write,
-            |_| self.node.image.lock().write(data, offset, tracked),
+            |_| {
+                let part = &data[..data.len().min(fits as usize)];
+                self.node.image.lock().write(part, offset, tracked)?;
+                if part.len() < data.len() {
+                    Err(io::ErrorKind::StorageFull.into())
+                } else {
+                    Ok(())
+                }
+            },
             |state| {
                 let written = state.rng.gen_range(0..=data.len());
                 // The part that fits is written; the error reported is the injected one.
@@ -79,6 +94,9 @@ impl File for SimFile {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.writable_state()?;
         let tracked = state.survives_power_loss;
+        if self.fitting(&state, len) < len {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         state.perform(Operation::Write, |_| self.node.image.lock().set_len(len, tracked), |_| ())
     }
 }

@@ -37,7 +37,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::disk::{Counters, Disk, DiskStats, File, OpenMode};
+use super::disk::{Counters, Disk, DiskStats, File, OpenMode, Space};
 use directory::{Directory, Node};
 pub use fault::Fault;
 use fault::{Faults, Operation, Verdict};
@@ -82,6 +82,8 @@ struct State {
     off: bool,
     /// Whether durable content is kept apart from visible content.
     survives_power_loss: bool,
+    /// How many bytes all files together may have.
+    capacity: Option<u64>,
 }
 
 impl Default for SimDisk {
@@ -117,6 +119,7 @@ impl SimDisk {
             next_node: 0,
             off: false,
             survives_power_loss,
+            capacity: None,
         };
         let shared = Shared { counters: Counters::default(), state: Mutex::new(state) };
         SimDisk { shared: Arc::new(shared) }
@@ -173,6 +176,12 @@ impl SimDisk {
         self.lock_state().faults = Faults::default();
     }
 
+    /// From now on all files together may have so many bytes; `None` for any number. A write that
+    /// would need more finds the disk full, and writes what fits.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.lock_state().capacity = bytes;
+    }
+
     /// Whether a fault has cut the power, so that every operation fails.
     pub fn is_off(&self) -> bool {
         self.lock_state().off
@@ -219,6 +228,19 @@ impl State {
                 Err(no_power())
             }
         }
+    }
+
+    /// How many bytes may still be written.
+    fn free_bytes(&self) -> u64 {
+        let Some(capacity) = self.capacity else { return u64::MAX };
+        let nodes: BTreeMap<u64, &Arc<Node>> = self
+            .directories
+            .values()
+            .flat_map(Directory::nodes)
+            .map(|node| (node.id, node))
+            .collect();
+        let used: u64 = nodes.values().map(|node| node.image.lock().len()).sum();
+        capacity.saturating_sub(used)
     }
 
     fn lose_power(&mut self) {
@@ -360,6 +382,15 @@ impl Disk for SimDisk {
         }
         let generation = state.generation;
         Ok(Box::new(LockGuard { disk: self.clone(), path: path.to_owned(), generation }))
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let mut state = self.live_state()?;
+        if !state.directories.contains_key(path) {
+            state.find(path)?;
+        }
+        let total_bytes = state.capacity.unwrap_or(u64::MAX);
+        Ok(Space { total_bytes, free_bytes: state.free_bytes() })
     }
 
     fn stats(&self) -> DiskStats {

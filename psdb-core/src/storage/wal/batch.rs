@@ -145,11 +145,6 @@ impl<'f> BatchReader<'f> {
         Ok(BatchReader { file, salt, len: file.len()?, window: Vec::new(), window_at: 0 })
     }
 
-    /// The file's length when the reader was made.
-    pub(super) fn len(&self) -> u64 {
-        self.len
-    }
-
     /// Says what stands at `offset`.
     pub(super) fn read(&mut self, offset: u64) -> io::Result<Found<'_>> {
         let remaining = self.len.saturating_sub(offset);
@@ -179,6 +174,22 @@ impl<'f> BatchReader<'f> {
         let (head, tail) = (u64::from(u32_at(&header, 12)), u64::from(u32_at(&header, 16)));
         let chain = Chain { sequence: head | tail << 32, previous: u32_at(&header, 20) };
         Ok(Found::Batch(Batch { bytes, chain, crc: stored }))
+    }
+
+    /// How many bytes at `offset` belong to a batch of this segment that was begun there, whole or
+    /// not: those it says it has, as far as the file goes; none, if no batch begins there.
+    pub(super) fn begun_bytes(&mut self, offset: u64) -> io::Result<u64> {
+        let remaining = self.len.saturating_sub(offset);
+        let marker = self.salt.marker();
+        if remaining < 4 || self.bytes(offset, 4)? != marker {
+            return Ok(0);
+        }
+        if remaining < HEADER_BYTES as u64 {
+            return Ok(remaining);
+        }
+        let header = self.bytes(offset, HEADER_BYTES)?;
+        let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+        Ok(remaining.min(HEADER_BYTES as u64 + u64::from(length)))
     }
 
     /// The first batch at or after `offset`, wherever it begins, that comes after `chain`.

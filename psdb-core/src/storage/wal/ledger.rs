@@ -1,5 +1,5 @@
-//! What the log knows of its streams without their entries: bounds, notes, slots, and which
-//! segment still holds a live entry of which stream.
+//! What the log knows of its streams without their entries: bounds, notes, slots, and where the
+//! live entries stand.
 //!
 //! The same code admits a submission, follows what was written, and replays the log on opening,
 //! so that what was admitted cannot fail to replay.
@@ -13,9 +13,11 @@
 //! Left out: entries. Their readers keep them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::places::{Place, Places};
 use super::record::Record;
 
 /// Where a stream begins and ends.
@@ -98,13 +100,14 @@ pub(super) struct StreamState {
     pub(super) slots: BTreeMap<u8, Bytes>,
 }
 
-/// The indexes of one stream's live entries in one segment: first and last.
-type Span = (u64, u64);
-
-#[derive(Debug)]
-struct Holding {
-    segment: u64,
-    spans: BTreeMap<u64, Span>,
+/// A segment, and how long it is known to be.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    number: u64,
+    /// Where the newest batch begins.
+    batch: u64,
+    /// Where it ends.
+    bytes: u64,
 }
 
 /// All streams and all segments.
@@ -112,7 +115,8 @@ struct Holding {
 pub(super) struct Ledger {
     streams: BTreeMap<u64, StreamState>,
     /// Oldest first; records go to the last.
-    holdings: VecDeque<Holding>,
+    segments: VecDeque<Segment>,
+    places: Places,
 }
 
 impl Ledger {
@@ -132,72 +136,115 @@ impl Ledger {
 
     /// The number of segments.
     pub(super) fn segments(&self) -> usize {
-        self.holdings.len()
+        self.segments.len()
     }
 
-    /// From now on records stand in `segment`.
-    pub(super) fn begin_segment(&mut self, segment: u64) {
-        self.holdings.push_back(Holding { segment, spans: BTreeMap::new() });
+    /// From now on records stand in segment `number`.
+    pub(super) fn begin_segment(&mut self, number: u64) {
+        self.segments.push_back(Segment { number, batch: 0, bytes: 0 });
     }
 
-    /// Follows a record that stands in the newest segment.
+    /// From now on records stand in this batch of the newest segment.
+    pub(super) fn begin_batch(&mut self, batch: Range<u64>) {
+        if let Some(newest) = self.segments.back_mut() {
+            (newest.batch, newest.bytes) = (batch.start, batch.end);
+        }
+    }
+
+    /// Where records stand now.
+    fn here(&self) -> Place {
+        let newest = self.segments.back();
+        newest.map_or(Place { segment: 0, offset: 0 }, |newest| Place {
+            segment: newest.number,
+            offset: newest.batch,
+        })
+    }
+
+    /// Follows a record that stands in the newest batch.
     pub(super) fn apply(&mut self, record: &Record) -> Result<(), String> {
-        let stream = record.stream();
+        let (stream, here) = (record.stream(), self.here());
         let state = self.streams.entry(stream).or_default();
         state.bounds.admit(record)?;
+        let live = state.bounds.live.unwrap_or(Live { first: 0, next: 0 });
+        let is_empty = live.first == live.next;
         match record {
             Record::Append { index, .. } => {
-                if let Some(newest) = self.holdings.back_mut() {
-                    newest.spans.entry(stream).or_insert((*index, *index)).1 = *index;
-                }
+                self.places.append(stream, *index, here, record.encoded_len() as u64);
             }
-            Record::Truncate { from, .. } => self.trim(stream, |(first, last)| {
-                (first < *from).then(|| (first, last.min(from.saturating_sub(1))))
-            }),
-            Record::Purge { through, note, .. } => {
+            Record::Truncate { from, .. } => self.places.truncate(stream, *from, is_empty),
+            Record::Purge { note, .. } => {
                 state.note = note.clone();
-                self.trim(stream, |(first, last)| {
-                    (last > *through).then(|| (first.max(through.saturating_add(1)), last))
-                });
+                self.places.purge(stream, live.first, is_empty);
             }
             Record::Slot { slot, payload, .. } => {
                 state.slots.insert(*slot, payload.clone());
             }
             Record::Forget { .. } => {
                 self.streams.remove(&stream);
-                self.trim(stream, |_| None);
+                self.places.forget(stream);
             }
         }
         Ok(())
     }
 
-    /// Narrows or removes the stream's span in every segment.
-    fn trim(&mut self, stream: u64, keep: impl Fn(Span) -> Option<Span>) {
-        for holding in &mut self.holdings {
-            let Some(span) = holding.spans.remove(&stream) else { continue };
-            if let Some(kept) = keep(span) {
-                holding.spans.insert(stream, kept);
-            }
-        }
+    /// Follows an entry that is written once more, in the newest batch, with its encoded size; says
+    /// what is wrong if it is not live.
+    pub(super) fn repeat(&mut self, stream: u64, index: u64, bytes: u64) -> Result<(), String> {
+        let live = self.streams.get(&stream).and_then(|state| state.bounds.live);
+        let Some(live) = live.filter(|live| (live.first..live.next).contains(&index)) else {
+            return Err(format!("stream {stream} repeats entry {index}, which it has not"));
+        };
+        let here = self.here();
+        self.places.repeat(stream, index, here, bytes, live);
+        Ok(())
+    }
+
+    /// The batch that holds a live entry, and the index from which on another one does.
+    pub(super) fn find(&self, stream: u64, index: u64) -> Option<(Place, u64)> {
+        let live = self.streams.get(&stream)?.bounds.live?;
+        let (place, until) = self.places.find(stream, index)?;
+        (live.first..live.next).contains(&index).then_some((place, until.min(live.next)))
     }
 
     /// The oldest segment, if it is free to go.
     pub(super) fn removable(&self) -> Option<u64> {
-        let oldest = self.holdings.front()?;
-        (self.holdings.len() > 1 && oldest.spans.is_empty()).then_some(oldest.segment)
+        let oldest = self.segments.front()?;
+        let is_free = self.segments.len() > 1 && self.places.is_free(oldest.number);
+        is_free.then_some(oldest.number)
     }
 
     /// Forgets the oldest segment, which has been removed.
     pub(super) fn segment_removed(&mut self) {
-        self.holdings.pop_front();
+        self.segments.pop_front();
+    }
+
+    /// The oldest segment, if all together have more than `limit` bytes and writing what is live
+    /// once more would free at least as much again.
+    pub(super) fn repeatable(&self, limit: u64) -> Option<u64> {
+        let bytes: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
+        let oldest = self.segments.front().filter(|_| self.segments.len() > 1)?;
+        (bytes > limit && 2 * self.places.bytes() <= bytes).then_some(oldest.number)
+    }
+
+    /// The live entries in `segment`: for each batch and stream the offset and the indexes. They are
+    /// in the order of the streams.
+    pub(super) fn live_in(&self, segment: u64) -> impl Iterator<Item = (u64, u64, Range<u64>)> {
+        self.places.in_segment(segment).filter_map(|(stream, first, offset)| {
+            let live = self.streams.get(&stream)?.bounds.live?;
+            let (_, until) = self.places.find(stream, first)?;
+            let range = first.max(live.first)..until.min(live.next);
+            (!range.is_empty()).then_some((stream, offset, range))
+        })
     }
 
     /// The streams that keep segments alive beyond the newest `limit`.
     pub(super) fn holders(&self, limit: usize) -> Vec<u64> {
-        let surplus = self.holdings.len().saturating_sub(limit.max(1));
-        let holding = self.holdings.iter().take(surplus);
-        let streams: BTreeSet<u64> =
-            holding.flat_map(|holding| holding.spans.keys().copied()).collect();
+        let surplus = self.segments.len().saturating_sub(limit.max(1));
+        let segments = self.segments.iter().take(surplus);
+        let streams: BTreeSet<u64> = segments
+            .flat_map(|segment| self.live_in(segment.number))
+            .map(|(stream, ..)| stream)
+            .collect();
         streams.into_iter().collect()
     }
 }

@@ -16,7 +16,8 @@
 //!
 //! The log is cut into segments. A new one begins with a *checkpoint*, a copy of all floors and
 //! slots, so that it can be replayed without those before it. The oldest is removed when no
-//! stream has a live entry in it.
+//! stream has a live entry in it. When the log has grown long and most of it is dead, what lives in
+//! the oldest segment is written once more, so that a stream which lags does not keep all of it.
 //!
 //! Invariants:
 //! 1. `done(Ok)` is called only when the records are durable, and in the order of submission.
@@ -29,19 +30,23 @@
 //! The queue has no bound of its own: callers bound what they have in flight
 //! ([`WalStats::queued_bytes`] tells).
 //!
-//! Left out: reading entries back after opening, preallocated segments, compression.
+//! Left out: compression, and a cache of entries; their users know which they need soon.
 
 mod batch;
 mod commit;
 mod ledger;
+mod places;
 mod queue;
+mod reader;
 mod record;
 mod recovery;
 mod segment;
+mod spare;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,10 +56,12 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::StorageError;
+use super::headroom::Headroom;
 use crate::env::{Disk, Env, Task};
 use commit::Writer;
 use ledger::Ledger;
 use queue::{Completion, Queue};
+use reader::SegmentReader;
 pub use record::Record;
 
 /// How long opening waits for an earlier owner in this process whose last write still runs.
@@ -65,14 +72,18 @@ const LOCK_RETRY: Duration = Duration::from_millis(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WalOptions {
     /// A segment that has reached this many bytes is followed by a new one; 16 MiB by default.
+    /// The first ones are smaller: 64 KiB, then twice as much each time.
     pub segment_bytes: u64,
     /// No submission joins a batch that has this many bytes already; 4 MiB by default.
     pub batch_bytes: usize,
+    /// When all segments together have more bytes and less than half of them are live, the live
+    /// entries of the oldest are written once more so that it can go; 128 MiB by default.
+    pub log_bytes: u64,
 }
 
 impl Default for WalOptions {
     fn default() -> Self {
-        WalOptions { segment_bytes: 16 << 20, batch_bytes: 4 << 20 }
+        WalOptions { segment_bytes: 16 << 20, batch_bytes: 4 << 20, log_bytes: 128 << 20 }
     }
 }
 
@@ -100,7 +111,11 @@ pub struct WalStats {
     pub syncs: u64,
     /// Segments that exist.
     pub segments: u64,
-    /// Bytes of a torn batch that opening cut off.
+    /// Entries written once more, so that the segment they stood in could go.
+    pub repeated: u64,
+    /// Segments that were written into the file of a past one.
+    pub recycled: u64,
+    /// Bytes of a batch that was begun and torn, and that opening cut off.
     pub torn_bytes: u64,
     /// Encoded bytes that are queued and not yet taken by the writer.
     pub queued_bytes: u64,
@@ -161,6 +176,9 @@ struct Shared {
     queue: Queue,
     ledger: Mutex<Ledger>,
     stats: Mutex<WalStats>,
+    headroom: Headroom,
+    reader: SegmentReader,
+    env: Env,
 }
 
 impl Wal {
@@ -178,13 +196,17 @@ impl Wal {
     ) -> Result<(Wal, BTreeMap<u64, RecoveredStream>), StorageError> {
         let lock = lock_directory(env, dir).await?;
         let (recovery_env, directory) = (env.clone(), dir.to_owned());
-        let recovered = env
-            .blocking(move || recovery::recover(&recovery_env, &directory).map(|log| (log, lock)));
+        let recovered = env.blocking(move || {
+            recovery::recover(&recovery_env, &directory, options).map(|log| (log, lock))
+        });
         let (recovered, lock) = recovered.await?;
         let shared = Arc::new(Shared {
             queue: Queue::new(recovered.ledger.bounds(), options.batch_bytes),
             ledger: Mutex::new(recovered.ledger),
             stats: Mutex::new(recovered.stats),
+            headroom: Headroom::new(env, dir),
+            reader: SegmentReader::new(env.disk().clone(), dir),
+            env: env.clone(),
         });
         let end = (recovered.segment, recovered.chain);
         let writer = Writer::new(env.clone(), dir.to_owned(), options, shared.clone(), end, lock);
@@ -201,12 +223,24 @@ impl Wal {
     /// [`StorageError::Corrupt`] with file and offset where opening would refuse;
     /// [`StorageError::Io`].
     pub fn check(disk: &dyn Disk, dir: &Path) -> Result<WalReport, StorageError> {
-        recovery::check(disk, dir)
+        Ok(recovery::read_only(disk, dir)?.0)
+    }
+
+    /// As [`Wal::check`], and gives back what the log holds.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Wal::check`].
+    pub fn read_only(
+        disk: &dyn Disk,
+        dir: &Path,
+    ) -> Result<(WalReport, BTreeMap<u64, RecoveredStream>), StorageError> {
+        recovery::read_only(disk, dir)
     }
 
     /// Queues `records`, to be written together or not at all, and returns at once.
     ///
-    /// `done` is called exactly once, on the writer's task, after everything submitted before;
+    /// `done` is called exactly once, on the writer's thread, after everything submitted before;
     /// it must be quick and must not block. When the records are refused it is called before
     /// this returns. No records at all make a barrier: `done` comes when everything before it is
     /// durable.
@@ -251,6 +285,26 @@ impl Wal {
         answered.await.unwrap_or(Err(StorageError::Closed))
     }
 
+    /// Reads durable live entries of a stream from `range.start` on, in order, from the segments:
+    /// one at least if there is any, and no more than make `bytes` bytes full.
+    ///
+    /// Fewer come where the range goes beyond what is live and durable, none when its start does.
+    /// Costs a read of every batch that holds any of them.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Corrupt`] when they are not what was written, [`StorageError::Io`].
+    pub async fn read(
+        &self,
+        stream: u64,
+        range: Range<u64>,
+        bytes: usize,
+    ) -> Result<Vec<(u64, Bytes)>, StorageError> {
+        let shared = self.handle.shared.clone();
+        let env = shared.env.clone();
+        env.blocking(move || shared.reader.entries(&shared.ledger, stream, range, bytes)).await
+    }
+
     /// Writes what is queued, seals the log and releases its directory.
     ///
     /// The seal lets the next opening tell a clean stop from a crash. Closing twice is fine.
@@ -271,6 +325,18 @@ impl Wal {
     /// Purge them to get down to that number.
     pub fn holders(&self, segments: usize) -> Vec<u64> {
         self.handle.shared.ledger.lock().holders(segments)
+    }
+
+    /// Fails when the log's disk is nearly full, so that whatever makes the data grow should be
+    /// refused; the log itself goes on into the reserve. Costs a question to the system now and
+    /// then.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::DiskFull`] with the numbers, or [`StorageError::Io`].
+    pub fn check_room(&self) -> Result<(), StorageError> {
+        let written = self.handle.shared.stats.lock().bytes;
+        self.handle.shared.headroom.check(written)
     }
 
     /// What the log has done since it was opened.

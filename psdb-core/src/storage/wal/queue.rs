@@ -13,8 +13,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
 use super::batch::MAX_RECORD_BYTES;
@@ -93,6 +94,8 @@ struct State {
     /// The bounds of every stream once everything waiting is written.
     planned: BTreeMap<u64, Bounds>,
     closers: Vec<Completion>,
+    /// Whether the writer waits on its thread, not in its task.
+    lingers: bool,
 }
 
 /// The queue between submitters and the writer.
@@ -100,6 +103,8 @@ struct State {
 pub(super) struct Queue {
     state: Mutex<State>,
     wake: Notify,
+    /// Wakes the writer while it lingers.
+    linger: Condvar,
     batch_bytes: usize,
 }
 
@@ -112,8 +117,10 @@ impl Queue {
             bytes: 0,
             planned,
             closers: Vec::new(),
+            lingers: false,
         };
-        Queue { state: Mutex::new(state), wake: Notify::new(), batch_bytes }
+        let state = Mutex::new(state);
+        Queue { state, wake: Notify::new(), linger: Condvar::new(), batch_bytes }
     }
 
     /// Encoded bytes that wait.
@@ -155,7 +162,7 @@ impl Queue {
         state.bytes += bytes;
         state.waiting.push_back(submission);
         if state.has_batch(self.batch_bytes) {
-            self.wake.notify_one();
+            self.wake_writer(&state);
         }
         Ok(())
     }
@@ -167,7 +174,7 @@ impl Queue {
             Phase::Open | Phase::Closing => {
                 state.phase = Phase::Closing;
                 state.closers.push(done);
-                self.wake.notify_one();
+                self.wake_writer(&state);
                 return;
             }
             Phase::Closed => Ok(()),
@@ -177,21 +184,36 @@ impl Queue {
         done.complete(result);
     }
 
+    fn wake_writer(&self, state: &State) {
+        if state.lingers {
+            self.linger.notify_one();
+        } else {
+            self.wake.notify_one();
+        }
+    }
+
     /// Waits for something to do. For the one writer only.
     pub(super) async fn next(&self) -> Work {
         loop {
-            {
-                let mut state = self.state.lock();
-                let closing = state.phase == Phase::Closing;
-                if state.has_batch(self.batch_bytes) || closing && !state.waiting.is_empty() {
-                    return Work::Batch(state.take(self.batch_bytes));
-                }
-                if closing {
-                    return Work::Close;
-                }
+            if let Some(work) = self.state.lock().work(self.batch_bytes) {
+                return work;
             }
             self.wake.notified().await;
         }
+    }
+
+    /// Waits for something to do, on this thread and for so long. For the one writer only.
+    pub(super) fn next_within(&self, patience: Duration) -> Option<Work> {
+        let mut state = self.state.lock();
+        let mut work = state.work(self.batch_bytes);
+        if work.is_none() {
+            state.lingers = true;
+            // It may wake for no reason; then the writer waits in its task, as it does later.
+            self.linger.wait_for(&mut state, patience);
+            state.lingers = false;
+            work = state.work(self.batch_bytes);
+        }
+        work
     }
 
     /// Ends the queue after the log was sealed.
@@ -245,6 +267,15 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// What there is to do, taken off the queue.
+    fn work(&mut self, batch_bytes: usize) -> Option<Work> {
+        let closing = self.phase == Phase::Closing;
+        if self.has_batch(batch_bytes) || closing && !self.waiting.is_empty() {
+            return Some(Work::Batch(self.take(batch_bytes)));
+        }
+        closing.then_some(Work::Close)
     }
 
     /// Whether there is something worth a sync.

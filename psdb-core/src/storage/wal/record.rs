@@ -10,6 +10,7 @@
 //! State       7 | stream u64 | present u8 | first u64 | next u64 | floor u64 | length u32 | note,
 //!                 and its Slots
 //! Seal        8                                         alone in the last batch of a clean stop
+//! Repeat      9 | stream u64 | index u64 | length u32 | payload     a live entry once more
 //! ```
 //!
 //! All numbers are little-endian. In a State, bit 0 of `present` says that `first` and `next`
@@ -33,6 +34,7 @@ const FORGET: u8 = 5;
 const CHECKPOINT: u8 = 6;
 const STATE: u8 = 7;
 const SEAL: u8 = 8;
+const REPEAT: u8 = 9;
 
 const HAS_LIVE: u8 = 1;
 const HAS_FLOOR: u8 = 2;
@@ -152,6 +154,12 @@ pub(super) enum Part {
     },
     /// The log was closed here.
     Seal,
+    /// An entry that is live already stands here as well, so that the segment it stood in can go.
+    Repeat {
+        stream: u64,
+        index: u64,
+        payload: Bytes,
+    },
 }
 
 /// Encodes the batch content that begins a segment.
@@ -184,6 +192,19 @@ pub(super) fn encode_seal(out: &mut Vec<u8>) {
     out.push(SEAL);
 }
 
+/// Encodes an entry that is written once more.
+pub(super) fn encode_repeat(stream: u64, index: u64, payload: &Bytes, out: &mut Vec<u8>) {
+    out.push(REPEAT);
+    out.extend_from_slice(&stream.to_le_bytes());
+    out.extend_from_slice(&index.to_le_bytes());
+    put_bytes(out, payload);
+}
+
+/// The bytes that an entry takes in a batch.
+pub(super) fn repeat_bytes(payload: &Bytes) -> u64 {
+    21 + payload.len() as u64
+}
+
 fn put_bytes(out: &mut Vec<u8>, bytes: &Bytes) {
     out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
     out.extend_from_slice(bytes);
@@ -209,6 +230,10 @@ impl<'a> Parts<'a> {
             CHECKPOINT => Part::Checkpoint { streams: u32::from_le_bytes(self.array()?) },
             STATE => self.state()?,
             SEAL => Part::Seal,
+            REPEAT => {
+                let (stream, index) = (self.u64()?, self.u64()?);
+                Part::Repeat { stream, index, payload: self.bytes()? }
+            }
             kind => Part::Record(self.record(kind)?),
         };
         Ok(Some(part))

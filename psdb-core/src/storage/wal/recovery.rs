@@ -3,11 +3,14 @@
 //! Segments are replayed from the oldest. The oldest one's checkpoint gives the streams to begin
 //! with; every later checkpoint must equal what was replayed up to it.
 //!
-//! A batch that does not verify is *torn* only if all of this holds: it is in the last segment,
-//! it is not that segment's checkpoint (which was durable before the segment had its name), and no
-//! batch with a later sequence follows anywhere in the file. At most one batch is ever unsynced,
-//! so a later batch, such as the seal of a clean close, proves that the damaged one was durable.
-//! A torn batch is cut off; anything else is reported and nothing is changed.
+//! A segment ends where the header of the next one goes on from: with the batch of that sequence
+//! and checksum. What is behind it is room that was not used. The last segment ends with the last
+//! batch that verifies, unless one with a later sequence follows anywhere in the file. At most one
+//! batch is ever unsynced, so a later batch, such as the seal of a clean close, proves that what
+//! does not verify was durable once; that is reported, and nothing is changed. Otherwise what
+//! follows is room, or a *torn* batch, or both: room may hold batches of a former life of the file,
+//! but they bear another salt. It is cut off. A segment's checkpoint cannot be torn: it was durable
+//! before the segment had its name.
 //!
 //! Before anything is given back, what was read is made durable again: after a failed sync the
 //! system may show bytes that the disk does not have, and syncing once more does not write them.
@@ -30,9 +33,9 @@ use bytes::Bytes;
 
 use super::batch::{Batch, BatchBuffer, BatchReader, Chain, Found, Salt};
 use super::ledger::{Bounds, Ledger, Live, StreamState};
-use super::record::{Part, Parts, Record, encode_checkpoint};
+use super::record::{Part, Parts, Record, encode_checkpoint, repeat_bytes};
 use super::segment::{self, HEADER_BYTES, Segment, SegmentHeader, file_name};
-use super::{RecoveredStream, WalReport, WalStats};
+use super::{RecoveredStream, WalOptions, WalReport, WalStats, spare};
 use crate::env::{Disk, Env, File, OpenMode};
 use crate::storage::StorageError;
 
@@ -46,7 +49,11 @@ pub(super) struct RecoveredLog {
 }
 
 /// Reads the log in `dir`, which exists, cuts a torn batch off, or begins a new log.
-pub(super) fn recover(env: &Env, dir: &Path) -> Result<RecoveredLog, StorageError> {
+pub(super) fn recover(
+    env: &Env,
+    dir: &Path,
+    options: WalOptions,
+) -> Result<RecoveredLog, StorageError> {
     let disk = &**env.disk();
     let names = disk.list(dir).map_err(|error| StorageError::io("list", dir, error))?;
     let (mut replay, last, streams) = read_all(disk, dir, &names, OpenMode::Write)?;
@@ -56,29 +63,30 @@ pub(super) fn recover(env: &Env, dir: &Path) -> Result<RecoveredLog, StorageErro
     }
     let mut stats = WalStats::default();
     let segment = match last {
-        Some(last) => last.make_durable(disk, dir, &mut stats)?,
-        None => first_segment(env, dir, &mut replay, &mut stats)?,
+        Some(last) => last.make_durable(disk, dir, options, &mut stats)?,
+        None => first_segment(env, dir, options, &mut replay, &mut stats)?,
     };
     let chain = replay.chain.unwrap_or(Chain::START);
     Ok(RecoveredLog { streams, ledger: replay.ledger, segment, chain, stats })
 }
 
 /// Verifies the log in `dir` without changing anything.
-pub(super) fn check(disk: &dyn Disk, dir: &Path) -> Result<WalReport, StorageError> {
+pub(super) fn read_only(
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<(WalReport, BTreeMap<u64, RecoveredStream>), StorageError> {
     let names = disk.list(dir).map_err(|error| StorageError::io("list", dir, error))?;
     let (replay, last, streams) = read_all(disk, dir, &names, OpenMode::Read)?;
     let entries = streams.values().map(|stream| stream.entries.len() as u64);
-    let torn_bytes = last.map_or(0, |last| {
-        let (offset, bytes) = &last.last_batch;
-        last.len - offset - bytes.len() as u64
-    });
-    Ok(WalReport {
+    let torn_bytes = last.map_or(0, |last| last.torn_bytes);
+    let report = WalReport {
         segments: replay.ledger.segments() as u64,
         streams: streams.len() as u64,
         entries: entries.sum(),
         torn_bytes,
         is_sealed: replay.is_sealed && torn_bytes == 0,
-    })
+    };
+    Ok((report, streams))
 }
 
 type ReadLog = (Replay, Option<LastSegment>, BTreeMap<u64, RecoveredStream>);
@@ -92,9 +100,16 @@ fn read_all(
 ) -> Result<ReadLog, StorageError> {
     let numbers = segment_numbers(dir, names)?;
     let (mut replay, mut last) = (Replay::default(), None);
-    for number in &numbers {
-        let last_mode = (Some(number) == numbers.last()).then_some(mode);
-        last = Some(replay.segment(disk, dir, *number, last_mode)?);
+    let open = |number: &u64| {
+        let mode = if Some(number) == numbers.last() { mode } else { OpenMode::Read };
+        SegmentFile::open(disk, dir, *number, mode)
+    };
+    let mut rest = numbers.iter();
+    let mut next = rest.next().map(open).transpose()?;
+    while let Some(segment) = next.take() {
+        // The next header says where this segment ends.
+        next = rest.next().map(open).transpose()?;
+        last = Some(replay.segment(segment, next.as_ref().map(|next| next.header.chain))?);
     }
     // A live entry that is in no segment was in one before the oldest.
     let before_oldest = numbers.first().map_or(1, |oldest| oldest.saturating_sub(1).max(1));
@@ -117,6 +132,7 @@ fn segment_numbers(dir: &Path, names: &[String]) -> Result<Vec<u64>, StorageErro
 fn first_segment(
     env: &Env,
     dir: &Path,
+    options: WalOptions,
     replay: &mut Replay,
     stats: &mut WalStats,
 ) -> Result<Segment, StorageError> {
@@ -126,58 +142,85 @@ fn first_segment(
     let (bytes, chain) = checkpoint.finish(header.salt, header.chain);
     replay.chain = Some(chain);
     replay.ledger.begin_segment(header.number);
-    create_segment(&**env.disk(), dir, header, bytes, stats)
+    create_segment(&**env.disk(), dir, options, (header, bytes), stats)
 }
 
 fn create_segment(
     disk: &dyn Disk,
     dir: &Path,
-    header: SegmentHeader,
-    checkpoint: &[u8],
+    options: WalOptions,
+    (header, checkpoint): (SegmentHeader, &[u8]),
     stats: &mut WalStats,
 ) -> Result<Segment, StorageError> {
-    let segment = Segment::create(disk, dir, header, checkpoint)?;
+    let capacity = spare::capacity(header.number, options.segment_bytes);
+    let file = spare::prepared_file(disk, dir, header.number, capacity)?;
+    let segment = Segment::create(disk, dir, header, checkpoint, Some(file))?;
     stats.bytes += segment.len;
     stats.syncs += 2;
     Ok(segment)
 }
 
-/// The last segment, read to its end.
-struct LastSegment {
+/// A segment whose header has been read.
+struct SegmentFile {
     file: Arc<dyn File>,
     path: PathBuf,
     header: SegmentHeader,
+}
+
+impl SegmentFile {
+    fn open(
+        disk: &dyn Disk,
+        dir: &Path,
+        number: u64,
+        mode: OpenMode,
+    ) -> Result<SegmentFile, StorageError> {
+        let path = dir.join(file_name(number));
+        let read_failed = |error| StorageError::io("read", &path, error);
+        let file = disk.open(&path, mode).map_err(read_failed)?;
+        match read_header(&*file, number).map_err(read_failed)? {
+            Ok(header) => Ok(SegmentFile { file, path, header }),
+            Err(reason) => Err(StorageError::corrupt(&path, 0, reason)),
+        }
+    }
+}
+
+/// The last segment, read to its end.
+struct LastSegment {
+    segment: SegmentFile,
     /// Where the last valid batch begins, and its bytes.
     last_batch: (u64, Vec<u8>),
-    /// The file's length, which is more than the end of the last valid batch if one was torn.
-    len: u64,
+    /// What there is of a batch that was begun behind it.
+    torn_bytes: u64,
 }
 
 impl LastSegment {
-    /// Cuts the torn batch off and makes sure that all the rest is on the disk.
+    /// Cuts off what follows the last batch, makes room for others, and makes sure that all the
+    /// rest is on the disk.
     fn make_durable(
         self,
         disk: &dyn Disk,
         dir: &Path,
+        options: WalOptions,
         stats: &mut WalStats,
     ) -> Result<Segment, StorageError> {
-        let LastSegment { file, path, header, last_batch: (offset, bytes), len } = self;
+        let LastSegment { segment, last_batch: (offset, bytes), torn_bytes } = self;
+        let SegmentFile { file, path, header } = segment;
         let end = offset + bytes.len() as u64;
-        stats.torn_bytes = len - end;
-        if stats.torn_bytes > 0 {
-            let (path, bytes) = (path.display(), stats.torn_bytes);
-            tracing::warn!(%path, offset = end, bytes, "cutting a torn batch off the log");
+        stats.torn_bytes = torn_bytes;
+        if torn_bytes > 0 {
+            let path = path.display();
+            tracing::warn!(%path, offset = end, torn_bytes, "cutting a torn batch off the log");
         }
         if offset == HEADER_BYTES as u64 {
-            return create_segment(disk, dir, header, &bytes, stats);
+            return create_segment(disk, dir, options, (header, &bytes), stats);
         }
         let failed = |action| {
             let path = &path;
             move |error| StorageError::io(action, path, error)
         };
-        if stats.torn_bytes > 0 {
-            file.set_len(end).map_err(failed("truncate"))?;
-        }
+        file.set_len(end).map_err(failed("truncate"))?;
+        let capacity = spare::capacity(header.number, options.segment_bytes);
+        spare::extend(&*file, &path, end, capacity)?;
         file.write_at(&bytes, offset).map_err(failed("write"))?;
         file.sync().map_err(failed("sync"))?;
         disk.sync_dir(dir).map_err(|error| StorageError::io("sync", dir, error))?;
@@ -199,40 +242,40 @@ struct Replay {
 }
 
 impl Replay {
-    /// Replays one segment; the last one, which is opened as it says, may have a torn end.
+    /// Replays one segment up to where the chain reaches `end`, which is what the segment after it
+    /// goes on from; the last one has none and may have a torn end.
     fn segment(
         &mut self,
-        disk: &dyn Disk,
-        dir: &Path,
-        number: u64,
-        last_mode: Option<OpenMode>,
+        segment: SegmentFile,
+        end: Option<Chain>,
     ) -> Result<LastSegment, StorageError> {
-        let path = dir.join(file_name(number));
-        let mode = last_mode.unwrap_or(OpenMode::Read);
-        let read_failed = |error| StorageError::io("read", &path, error);
-        let file = disk.open(&path, mode).map_err(read_failed)?;
-        let corrupt = |offset, reason| Err(StorageError::corrupt(&path, offset, reason));
-        let header = match read_header(&*file, number).map_err(read_failed)? {
-            Ok(header) => header,
-            Err(reason) => return corrupt(0, reason),
-        };
+        let SegmentFile { file, path, header } = &segment;
+        let read_failed = |error| StorageError::io("read", path, error);
+        let corrupt = |offset, reason| Err(StorageError::corrupt(path, offset, reason));
         let chain = self.chain.unwrap_or(header.chain);
         if chain != header.chain {
             return corrupt(0, "it does not follow the segment before it".to_owned());
         }
         self.chain = Some(chain);
-        let mut reader = BatchReader::new(&*file, header.salt).map_err(read_failed)?;
+        let mut reader = BatchReader::new(&**file, header.salt).map_err(read_failed)?;
         let (mut offset, mut last_offset) = (HEADER_BYTES as u64, None);
         let damage = loop {
+            if last_offset.is_some() && end.is_some() && self.chain == end {
+                break None;
+            }
             match reader.read(offset).map_err(read_failed)? {
                 Found::Batch(batch) => {
-                    if let Err(reason) = self.batch(number, &batch, last_offset.is_none()) {
+                    if last_offset.is_some() {
+                        self.ledger.begin_batch(offset..offset + batch.bytes.len() as u64);
+                    }
+                    if let Err(reason) = self.batch(header.number, &batch, last_offset.is_none()) {
                         return corrupt(offset, reason);
                     }
                     last_offset = Some(offset);
                     offset += batch.bytes.len() as u64;
                 }
-                Found::End => break None,
+                Found::End if last_offset.is_none() => break None,
+                Found::End => break Some("the file ends here".to_owned()),
                 Found::Damage(reason) => break Some(reason),
             }
         };
@@ -240,18 +283,18 @@ impl Replay {
             return corrupt(offset, damage.unwrap_or_else(|| "the checkpoint is missing".into()));
         };
         if let Some(reason) = damage {
-            if last_mode.is_none() {
-                return corrupt(offset, reason);
+            if end.is_some() {
+                return corrupt(offset, format!("{reason}, before the next segment begins"));
             }
             let next = self.chain.unwrap_or(chain);
             if let Some(later) = reader.find_later(offset + 1, next).map_err(read_failed)? {
                 return corrupt(offset, format!("{reason}; a later batch is at offset {later}"));
             }
         }
+        let torn_bytes = reader.begun_bytes(offset).map_err(read_failed)?;
         let mut last_batch = vec![0; (offset - last_offset) as usize];
         file.read_exact_at(&mut last_batch, last_offset).map_err(read_failed)?;
-        let (last_batch, len) = ((last_offset, last_batch), reader.len());
-        Ok(LastSegment { file: file.clone(), path, header, last_batch, len })
+        Ok(LastSegment { segment, last_batch: (last_offset, last_batch), torn_bytes })
     }
 
     /// Replays a batch whose checksum is right.
@@ -270,6 +313,7 @@ impl Replay {
         while let Some(part) = parts.next()? {
             match part {
                 Part::Record(record) => self.record(record)?,
+                Part::Repeat { stream, index, payload } => self.repeat(stream, index, payload)?,
                 Part::Seal => self.is_sealed = true,
                 Part::Checkpoint { .. } | Part::State { .. } => {
                     return Err("a checkpoint stands in the middle of a segment".into());
@@ -299,6 +343,17 @@ impl Replay {
             }
         }
         Ok(())
+    }
+
+    fn repeat(&mut self, stream: u64, index: u64, payload: Bytes) -> Result<(), String> {
+        self.ledger.repeat(stream, index, repeat_bytes(&payload))?;
+        let entries = self.entries.entry(stream).or_default();
+        match entries.insert(index, payload) {
+            Some(before) if before != entries[&index] => {
+                Err(format!("entry {index} of stream {stream} is repeated with another content"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes a segment's checkpoint over, or compares it with what was replayed up to it.
@@ -341,7 +396,10 @@ fn is_whole(bounds: Bounds, entries: &BTreeMap<u64, Bytes>) -> bool {
 }
 
 /// Reads a segment's header; the inner error says what is wrong with its bytes.
-fn read_header(file: &dyn File, number: u64) -> io::Result<Result<SegmentHeader, String>> {
+pub(super) fn read_header(
+    file: &dyn File,
+    number: u64,
+) -> io::Result<Result<SegmentHeader, String>> {
     let mut bytes = [0; HEADER_BYTES];
     match file.read_exact_at(&mut bytes, 0) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {

@@ -10,11 +10,14 @@
 //! one leaves a `.tmp` file, which opening removes, or the whole segment. A file with a segment's
 //! name has a valid header and checkpoint, or it is damaged.
 //!
+//! Behind the last batch there may be room: zeros, or what the file held when it was another
+//! segment. A clean close cuts it off.
+//!
 //! Invariants:
 //! 1. No batch is appended before the segment's name is durable.
 //! 2. Nothing is appended to the segment before it once the new one is made.
 //!
-//! Left out: preallocation.
+//! Left out: making that room ahead of time (`spare`).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,6 +80,11 @@ pub(super) fn file_name(number: u64) -> String {
     format!("{number:08}.log")
 }
 
+/// The name of a segment's file until it is finished.
+pub(super) fn unfinished_name(number: u64) -> String {
+    format!("{number:08}.log.tmp")
+}
+
 /// The segment whose file has that name.
 pub(super) fn number_of(name: &str) -> Option<u64> {
     let number = name.strip_suffix(".log")?.parse().ok()?;
@@ -104,19 +112,25 @@ pub(super) struct Segment {
 
 impl Segment {
     /// Makes a segment of a header and a finished checkpoint batch, durable with its name.
+    ///
+    /// It is written into `spare`, if one is given that has the segment's unfinished name.
     pub(super) fn create(
         disk: &dyn Disk,
         dir: &Path,
         header: SegmentHeader,
         checkpoint: &[u8],
+        spare: Option<Arc<dyn File>>,
     ) -> Result<Segment, StorageError> {
         let path = dir.join(file_name(header.number));
-        let unfinished = dir.join(format!("{}.tmp", file_name(header.number)));
+        let unfinished = dir.join(unfinished_name(header.number));
         let failed = |action| {
-            let path = unfinished.clone();
-            move |error| StorageError::io(action, &path, error)
+            let path = &unfinished;
+            move |error| StorageError::io(action, path, error)
         };
-        let file = disk.open(&unfinished, OpenMode::Create).map_err(failed("create"))?;
+        let file = match spare {
+            Some(spare) => spare,
+            None => disk.open(&unfinished, OpenMode::Create).map_err(failed("create"))?,
+        };
         let content = [&header.encode()[..], checkpoint].concat();
         file.write_at(&content, 0).map_err(failed("write"))?;
         file.sync().map_err(failed("sync"))?;
@@ -138,14 +152,27 @@ impl Segment {
 
     /// Appends a finished batch and syncs it.
     pub(super) fn append(&mut self, batch: &[u8]) -> Result<(), StorageError> {
-        let failed = |action| {
-            let path = &self.path;
-            move |error| StorageError::io(action, path, error)
-        };
-        self.file.write_at(batch, self.len).map_err(failed("write"))?;
-        self.file.sync().map_err(failed("sync"))?;
+        self.put(batch)?;
+        self.sync()
+    }
+
+    /// Appends the batch that seals the log, and cuts off the room behind it.
+    pub(super) fn seal(&mut self, batch: &[u8]) -> Result<(), StorageError> {
+        self.put(batch)?;
+        let cut = self.file.set_len(self.len);
+        cut.map_err(|error| StorageError::io("cut", &self.path, error))?;
+        self.sync()
+    }
+
+    fn put(&mut self, batch: &[u8]) -> Result<(), StorageError> {
+        let written = self.file.write_at(batch, self.len);
+        written.map_err(|error| StorageError::io("write", &self.path, error))?;
         self.len += batch.len() as u64;
         self.has_batches = true;
         Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StorageError> {
+        self.file.sync().map_err(|error| StorageError::io("sync", &self.path, error))
     }
 }

@@ -88,6 +88,8 @@ pub enum ShardRequest {
         filter: String,
         /// Where to look.
         among: Among,
+        /// Whether to refuse to look at every document.
+        deny_full_scan: bool,
     },
     /// Continues a query, or groups.
     NextPage {
@@ -109,6 +111,8 @@ pub enum ShardRequest {
         handle: u64,
         /// The lambda, or `None` for all documents.
         filter: Option<String>,
+        /// Whether to refuse to look at every document.
+        deny_full_scan: bool,
     },
     /// Says how a query would be run here, without running it.
     Explain {
@@ -227,7 +231,7 @@ pub struct Order {
 }
 
 /// What to find in each shard.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Query {
     /// The lambda that selects documents; `None` selects all.
     pub filter: Option<String>,
@@ -239,6 +243,19 @@ pub struct Query {
     pub select: Option<String>,
     /// Whether a lambda that raises ends the query.
     pub strict: bool,
+    /// Whether to refuse to look at every document.
+    pub deny_full_scan: bool,
+    /// Gives only what comes after this place in the order.
+    pub after: Option<After>,
+}
+
+/// A result's place in the order of a query.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct After {
+    /// Its sort key, if the query has an order.
+    pub key: Option<Value>,
+    /// Its document.
+    pub id: DocumentId,
 }
 
 /// What to group in each shard, and what to compute of each group.
@@ -252,6 +269,8 @@ pub struct GroupQuery {
     pub aggregate: Aggregate,
     /// Whether a lambda that raises ends the query.
     pub strict: bool,
+    /// Whether to refuse to look at every document.
+    pub deny_full_scan: bool,
 }
 
 /// Among which documents to select.

@@ -8,6 +8,9 @@ use super::model::{Model, Wish, wish, workload};
 use super::*;
 use crate::env::Fault;
 
+/// So little log that entries are repeated all the time.
+const TIGHT: WalOptions = WalOptions { log_bytes: 1_500, ..SMALL };
+
 /// A run of the workload up to a power loss.
 struct Run {
     /// The state after each submission; the first is the state before any.
@@ -21,7 +24,7 @@ struct Run {
 /// Submits the workload a group at a time, so that batches of several submissions occur, with a
 /// power loss at the `n`-th operation that `fault` counts.
 async fn run_until(disk: &SimDisk, workload: &[Vec<Wish>], n: u64, fault: Fault) -> Run {
-    let (wal, _) = open(disk, SMALL).await.unwrap();
+    let (wal, _) = open(disk, TIGHT).await.unwrap();
     disk.fail_at(n, fault);
     let (mut states, mut acknowledged) = (vec![Model::default()], 0);
     for group in workload.chunks(3) {

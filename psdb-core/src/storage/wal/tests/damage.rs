@@ -4,10 +4,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::env::{Disk, OpenMode};
 use crate::storage::wal::batch::{BatchBuffer, Chain, Salt};
 use crate::storage::wal::record::encode_checkpoint;
-use crate::storage::wal::segment::{SegmentHeader, file_name};
 
 /// A small log of every kind of record over three segments.
 async fn write_sample(disk: &SimDisk) -> Wal {
@@ -31,6 +29,10 @@ fn files(disk: &SimDisk) -> BTreeMap<String, Vec<u8>> {
         Some((name.clone(), content))
     };
     names.iter().filter_map(read).collect()
+}
+
+fn segment_count(files: &BTreeMap<String, Vec<u8>>) -> u64 {
+    files.keys().filter(|name| number_of(name).is_some()).count() as u64
 }
 
 /// A fresh disk with these files.
@@ -77,6 +79,11 @@ fn every_flipped_bit_of_a_closed_log_is_detected_or_harmless() {
         assert!(intact.len() >= 3, "the sample must span segments");
         let expected = contents(&disk_with(&intact)).await;
         let (mut detected, mut harmless) = (0, 0);
+        let files = intact.keys().filter(|name| number_of(name).is_some());
+        let room: u64 = files
+            .zip(1..)
+            .map(|(name, number)| intact[name].len() as u64 - used_bytes(&disk, number))
+            .sum();
         for (name, content) in &intact {
             for at in 0..content.len() {
                 for mask in [0x01, 0x80, 0xff] {
@@ -90,8 +97,9 @@ fn every_flipped_bit_of_a_closed_log_is_detected_or_harmless() {
                 }
             }
         }
-        // Only the seal itself, a header and one byte, may be damaged without notice.
-        assert_eq!(harmless, 25 * 3, "{detected} detected");
+        // Only the seal itself, a header and one byte, may be damaged without notice, and the room
+        // behind the batches of the segments before.
+        assert_eq!(harmless, (25 + room) * 3, "{detected} detected");
     });
 }
 
@@ -102,30 +110,44 @@ fn after_an_unclean_stop_only_the_last_batch_is_cut() {
         drop(write_sample(&disk).await);
         let before_last = files(&disk);
         let expected = contents(&disk_with(&before_last)).await;
+        let newest = segment_count(&before_last);
+        let last_batch = used_bytes(&disk, newest) as usize;
         let (wal, _) = open(&disk, SMALL).await.unwrap();
         wal.write(vec![append(1, 6, "the last batch")]).await.unwrap();
         drop(wal);
-        let intact = files(&disk);
+        assert_eq!(segment_count(&files(&disk)), newest);
+        let intact: BTreeMap<_, _> =
+            files(&disk).into_iter().filter(|(name, _)| number_of(name).is_some()).collect();
+        let complete = contents(&disk_with(&intact)).await;
         let (name, content) = intact.last_key_value().unwrap();
-        let last_batch = before_last[name].len();
-        for at in 0..content.len() {
+        let end = used_bytes(&disk, newest) as usize;
+        assert!(end < content.len(), "there is room behind the last batch");
+        for at in end..content.len() {
+            let mut damaged = intact.clone();
+            damaged.get_mut(name).unwrap()[at] ^= 0x10;
+            assert!(!check_damaged(&damaged, name, at, &complete).await, "room means nothing");
+        }
+        for at in 0..end {
             let mut damaged = intact.clone();
             damaged.get_mut(name).unwrap()[at] ^= 0x10;
             let detected = check_damaged(&damaged, name, at, &expected).await;
             assert_eq!(detected, at < last_batch, "{name} byte {at} of {}", content.len());
         }
-        for cut in last_batch..content.len() {
+        for cut in last_batch..end {
             let mut damaged = intact.clone();
             damaged.get_mut(name).unwrap().truncate(cut);
             check_damaged(&damaged, name, cut, &expected).await;
         }
-        // A tail of zeros, as a file system may leave it, is cut as well.
-        let mut damaged = intact.clone();
-        damaged.get_mut(name).unwrap()[last_batch..].fill(0);
-        let disk = disk_with(&damaged);
-        let (wal, streams) = open(&disk, SMALL).await.unwrap();
-        assert_eq!(streams, expected);
-        assert_eq!(wal.stats().torn_bytes as usize, content.len() - last_batch);
+        // A batch of which nothing but the end is missing is counted in full; one that is gone
+        // altogether cannot be told from room.
+        for (from, torn) in [(end - 1, end - last_batch), (last_batch, 0)] {
+            let mut damaged = intact.clone();
+            damaged.get_mut(name).unwrap()[from..].fill(0);
+            let disk = disk_with(&damaged);
+            let (wal, streams) = open(&disk, SMALL).await.unwrap();
+            assert_eq!(streams, expected);
+            assert_eq!(wal.stats().torn_bytes as usize, torn);
+        }
     });
 }
 
@@ -149,9 +171,9 @@ fn a_missing_or_swapped_or_shortened_segment_is_reported() {
         let mut empty = intact.clone();
         empty.insert(second.clone(), Vec::new());
         refuses(&empty).await;
-        for cut in 1..intact[&second].len() {
+        for cut in 1..used_bytes(&disk, 2) {
             let mut shortened = intact.clone();
-            shortened.get_mut(&second).unwrap().truncate(cut);
+            shortened.get_mut(&second).unwrap().truncate(cut as usize);
             refuses(&shortened).await;
         }
         // The oldest segment may go only when nothing lives in it.
@@ -173,12 +195,12 @@ fn a_payload_that_looks_like_the_log_cannot_pass_for_a_batch() {
             .await
             .unwrap();
         wal.write(vec![append(1, 1, "kept")]).await.unwrap();
-        let before = files(&disk)[&file_name(1)].len();
+        let before = used_bytes(&disk, 1);
         let payload = Bytes::from(copy);
         wal.write(vec![Record::Append { stream: 1, index: 2, payload }]).await.unwrap();
         drop(wal);
         let file = disk.open(&dir().join(file_name(1)), OpenMode::Write).unwrap();
-        file.write_at(&[0xff; 30], before as u64).unwrap();
+        file.write_at(&[0xff; 30], before).unwrap();
         let streams = contents(&disk).await;
         assert_eq!(streams[&1].entries.keys().collect::<Vec<_>>(), [&1]);
     });

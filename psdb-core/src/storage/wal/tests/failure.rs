@@ -3,7 +3,7 @@
 //! and removing segments fail as well.
 
 use super::*;
-use crate::env::{Disk, Fault};
+use crate::env::Fault;
 
 /// Writes entries until the log fails, keeping the last three; gives back the last acknowledged.
 async fn write_until_failure(wal: &Wal, limit: u64) -> u64 {

@@ -7,9 +7,9 @@
 //! append STREAM INDEX TEXT    slot STREAM SLOT TEXT      purge STREAM THROUGH NOTE
 //! truncate STREAM FROM        forget STREAM              each is one batch, answered when durable;
 //!                             TEXT may be `x*250`, an x 250 times
-//! segments                    names and sizes of the files
+//! segments                    names of the files, their bytes that are used, and their sizes
 //! close | crash               seals the log | drops it as it is
-//! cut BYTES                   takes bytes off the end of the newest segment
+//! cut BYTES                   takes bytes off the end of what the newest segment holds
 //! flip SEGMENT OFFSET         inverts a byte; a negative offset counts from the end
 //! remove SEGMENT              removes a segment
 //! open                        opens the log and shows what it holds
@@ -18,8 +18,7 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::env::{Disk, OpenMode, RealDisk};
-use crate::storage::wal::segment::{file_name, number_of};
+use crate::env::RealDisk;
 
 /// The log that a script works on.
 struct Script {
@@ -49,8 +48,8 @@ impl Script {
             "crash" => self.wal = None,
             "cut" => {
                 let newest = self.segments().pop().unwrap();
-                let file = self.file(newest);
-                file.set_len(file.len().unwrap() - number(1)).unwrap();
+                let used = used_bytes(&self.disk, newest);
+                self.file(newest).set_len(used - number(1)).unwrap();
             }
             "flip" => self.flip(number(1), words[2].parse().unwrap()),
             "remove" => self.disk.remove(&dir().join(file_name(number(1)))).unwrap(),
@@ -86,8 +85,8 @@ impl Script {
 
     fn flip(&self, segment: u64, offset: i64) {
         let file = self.file(segment);
-        let at =
-            if offset < 0 { file.len().unwrap() - offset.unsigned_abs() } else { offset as u64 };
+        let used = used_bytes(&self.disk, segment);
+        let at = if offset < 0 { used - offset.unsigned_abs() } else { offset as u64 };
         let mut byte = [0];
         file.read_exact_at(&mut byte, at).unwrap();
         file.write_at(&[!byte[0]], at).unwrap();
@@ -95,8 +94,9 @@ impl Script {
 
     fn show_segments(&mut self) {
         for segment in self.segments() {
-            let bytes = self.file(segment).len().unwrap();
-            writeln!(self.output, "{} {bytes} bytes", file_name(segment)).unwrap();
+            let (used, bytes) =
+                (used_bytes(&self.disk, segment), self.file(segment).len().unwrap());
+            writeln!(self.output, "{} {used} of {bytes} bytes", file_name(segment)).unwrap();
         }
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::env::Disk;
 
 const WAITERS: u64 = 64;
 

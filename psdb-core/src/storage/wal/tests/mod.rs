@@ -6,6 +6,7 @@
 //! - `crash`: power loss at every sync, and any other operation, against a model.
 //! - `damage`: byte flips, missing segments, forged batches.
 //! - `failure`: I/O errors at every operation poison the log and lose nothing.
+//! - `reading`: entries read back while the log is written on, and written once more.
 //! - `golden`: scripts of recovery, to be read.
 //!
 //! Left out: real power loss. The simulated disk is harsher than any medium.
@@ -17,6 +18,7 @@ mod failure;
 mod golden;
 mod group_commit;
 mod model;
+mod reading;
 mod segments;
 
 use std::collections::BTreeMap;
@@ -25,14 +27,17 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use super::batch::{BatchReader, Found};
+use super::segment::{HEADER_BYTES, SegmentHeader, file_name, number_of};
 use super::{Record, RecoveredStream, Wal, WalOptions};
-use crate::env::{Env, SimDisk};
+use crate::env::{Disk, Env, OpenMode, SimDisk};
 use crate::storage::StorageError;
 
 type Streams = BTreeMap<u64, RecoveredStream>;
 
 /// Segments so small that a few batches fill one.
-const SMALL: WalOptions = WalOptions { segment_bytes: 600, batch_bytes: 4 << 20 };
+const SMALL: WalOptions =
+    WalOptions { segment_bytes: 600, batch_bytes: 4 << 20, log_bytes: 128 << 20 };
 
 fn dir() -> &'static Path {
     Path::new("/wal")
@@ -55,6 +60,19 @@ async fn open(disk: &SimDisk, options: WalOptions) -> Result<(Wal, Streams), Sto
 /// What a log holds, found by opening it and dropping it again.
 async fn contents(disk: &SimDisk) -> Streams {
     open(disk, SMALL).await.unwrap().1
+}
+
+/// Where the batches of a segment end; what follows is room.
+fn used_bytes(disk: &SimDisk, number: u64) -> u64 {
+    let file = disk.open(&dir().join(file_name(number)), OpenMode::Read).unwrap();
+    let mut header = [0; HEADER_BYTES];
+    file.read_exact_at(&mut header, 0).unwrap();
+    let salt = SegmentHeader::decode(&header).unwrap().salt;
+    let (mut reader, mut at) = (BatchReader::new(&*file, salt).unwrap(), HEADER_BYTES as u64);
+    while let Found::Batch(batch) = reader.read(at).unwrap() {
+        at += batch.bytes.len() as u64;
+    }
+    at
 }
 
 fn bytes(text: &str) -> Bytes {

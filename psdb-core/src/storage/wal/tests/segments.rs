@@ -2,11 +2,11 @@
 //! leaves a log that opens.
 
 use super::*;
-use crate::env::{Disk, Fault, OpenMode};
+use crate::env::Fault;
 
 fn segment_files(disk: &SimDisk) -> Vec<String> {
     let names = disk.list(dir()).unwrap();
-    names.into_iter().filter(|name| name != "lock").collect()
+    names.into_iter().filter(|name| number_of(name).is_some()).collect()
 }
 
 /// Ten entries of stream 1, a few to a segment.
@@ -134,5 +134,76 @@ fn power_loss_at_any_operation_of_rolling_and_removing_is_survived() {
             n += 1;
         }
         assert!(n > 25, "only {n} operations were interrupted");
+    });
+}
+
+fn file_bytes(disk: &SimDisk, number: u64) -> u64 {
+    disk.open(&dir().join(file_name(number)), OpenMode::Read).unwrap().len().unwrap()
+}
+
+/// A write within a segment changes no file's length; the next segment has its length before it is
+/// needed; a clean close gives the room back, and opening takes it again.
+#[test]
+fn segments_have_their_length_before_they_are_written() {
+    run(async {
+        let disk = SimDisk::new();
+        let options = WalOptions { segment_bytes: 200 << 10, ..WalOptions::default() };
+        let (wal, _) = open(&disk, options).await.unwrap();
+        let (first, later) = (64 << 10, [128 << 10, 200 << 10, 200 << 10]);
+        assert_eq!(file_bytes(&disk, 1), first);
+        let mut index = 0;
+        let mut write = async || {
+            index += 1;
+            wal.write(vec![append(1, index, &"x".repeat(5_000))]).await.unwrap();
+            wal.stats().segments
+        };
+        assert_eq!(write().await, 1);
+        assert_eq!(file_bytes(&disk, 1), first, "the file has not grown");
+        let next = dir().join("00000002.log.tmp");
+        assert!(!disk.exists(&next), "a small log takes little space");
+        for (number, bytes) in (2..).zip(later) {
+            while write().await < number {}
+            assert_eq!(file_bytes(&disk, number), bytes, "segment {number}");
+        }
+        wal.close().await.unwrap();
+        assert_eq!(file_bytes(&disk, 4), used_bytes(&disk, 4));
+        assert!(segment_files(&disk).len() == 4 && disk.list(dir()).unwrap().len() == 4);
+        let (_wal, streams) = open(&disk, options).await.unwrap();
+        assert_eq!(streams[&1].entries.len() as u64, index);
+        assert_eq!(file_bytes(&disk, 4), 200 << 10);
+    });
+}
+
+/// Files of past segments are used again, full of batches of the log's own past. None of them comes
+/// back, wherever the power goes, and whatever the tail of the new segment holds.
+#[test]
+fn batches_of_a_former_life_do_not_come_back() {
+    run(async {
+        let mut recycled = 0;
+        for seed in 0..60 {
+            let disk = SimDisk::with_seed(seed);
+            let (wal, _) = open(&disk, SMALL).await.unwrap();
+            disk.fail_at(10 + seed, Fault::PowerLoss);
+            let mut acknowledged = 0;
+            for index in 1..=30 {
+                let records = vec![
+                    append(1, index, &"x".repeat(20 + (index as usize * 37) % 90)),
+                    purge(1, index.saturating_sub(2), "note"),
+                ];
+                match wal.write(records).await {
+                    Ok(()) => acknowledged = index,
+                    Err(_) => break,
+                }
+            }
+            drop(wal.write(Vec::new()).await);
+            recycled += wal.stats().recycled;
+            drop(wal);
+            disk.clear_faults();
+            disk.power_on();
+            let streams = contents(&disk).await;
+            let last = streams.get(&1).and_then(|s| s.entries.keys().last().copied()).unwrap_or(0);
+            assert!(last == acknowledged || last == acknowledged + 1, "seed {seed}: {last}");
+        }
+        assert!(recycled > 60, "only {recycled} files were used again");
     });
 }
