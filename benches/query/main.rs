@@ -8,11 +8,15 @@
 //! - `sqlite, text` and `sqlite, binary`: tables in memory of JSON texts and of SQLite's own binary
 //!   JSON, of which the faster one counts as the rival. SQLite runs a query on one thread.
 //!
+//! Then the same with indexes (`indexed`): one shard on pages in memory beside SQLite's expression
+//! indexes, one thread each.
+//!
 //! `--quick` takes under two minutes and says less; `--check` exits with 1 when a goal is missed.
 //! The last line is `goals met: N of M`. The page is written by full runs only.
 
 mod documents;
 mod embedded;
+mod indexed;
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -30,7 +34,8 @@ Written by `cargo bench --manifest-path benches/Cargo.toml --bench query`; do no
 heading. Documents of about 1 KB. `psdb` is an embedded database in a folder, asked through its client;
 `psdb, one thread` is the query engine alone, over documents in memory; SQLite's tables are in memory.
 Every figure is the median of rounds in which all engines took turns. Documents looked at per second,
-and in brackets CPU-µs per document.
+and in brackets CPU-µs per document. Rows with `index` are queries per second unless they say documents:
+one shard on pages in memory, one thread, beside SQLite with an index on `json_extract` of the field.
 ";
 
 const EQUALITY: &str = "count: d[\"role\"] == \"Dev\"";
@@ -93,6 +98,7 @@ fn main() {
     }
     groups(&mut report, &table, &embedded, (&text, &binary), rounds);
     goals(&mut report, &table);
+    indexed::run(&mut report, &texts, rounds);
     report.print_goals();
     if !has("--quick") {
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks/query.md");

@@ -8,13 +8,14 @@
 //! 1. A response is returned only after its entry was applied here.
 //! 2. After [`Group::read_barrier`] succeeds, [`Group::state`] shows every write acknowledged
 //!    before the call.
-//!
-//! 3. A message to another replica of the group, such as an earlier one on this node, is refused.
+//! 3. A replica that ends without having been shut down says so ([`Group::failed`]).
+//! 4. A message to another replica of the group, such as an earlier one on this node, is refused.
 //!
 //! Left out: which members a group has, which its owner decides; changing them (`membership`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,7 +36,7 @@ use super::proposer::{Gate, ProposeError, Proposer, group_name, known_leader, le
 use super::sessions::SessionLimits;
 use super::snapshot_transfer::Receiver;
 use super::state_machine::StateMachine;
-use super::status::{GroupStatus, StatusWatch};
+use super::status::{End, GroupStatus, StatusWatch};
 use crate::codec::frame;
 use crate::env::{Env, Task};
 use crate::storage::Wal;
@@ -78,6 +79,8 @@ struct Parts<S: StateMachine> {
     receiver: Receiver,
     gate: Gate,
     wal: Wal,
+    /// Whether it was asked to end.
+    stopping: AtomicBool,
     _owned: (TieBreaker, Task<()>),
 }
 
@@ -149,6 +152,7 @@ impl<S: StateMachine> Group<S> {
             receiver,
             gate,
             wal: home.wal().clone(),
+            stopping: AtomicBool::new(false),
             _owned: (tie_breaker, checkpoints),
         };
         Ok(Group(Arc::new(parts)))
@@ -240,6 +244,11 @@ impl<S: StateMachine> Group<S> {
         self.0.applier.look(look)
     }
 
+    /// Whether looking something up in [`Group::state`] may have to wait for the disk.
+    pub fn reads_may_wait(&self) -> bool {
+        self.0.applier.place().cache.was_full()
+    }
+
     /// Why this replica has stopped, if it is its storage that has failed.
     pub fn failure(&self) -> Option<Error> {
         self.0.applier.failure()
@@ -304,6 +313,32 @@ impl<S: StateMachine> Group<S> {
         self.0.raft.trigger().elect().await.map_err(|fatal| internal(self.id(), &fatal))
     }
 
+    /// Waits until this replica has ended without having been shut down, and returns why.
+    ///
+    /// [`Error::Storage`] or [`Error::Corrupt`] when its storage failed it, [`Error::Internal`]
+    /// when the engine broke down. Either way nothing in memory can be trusted any more; what is on disk can, after
+    /// a new start.
+    pub async fn failed(&self) -> Error {
+        let end = tokio::select! {
+            biased;
+            () = self.0.applier.panicked() => End::Silent,
+            end = self.watch().ended() => end,
+        };
+        if self.0.stopping.load(Ordering::Acquire) {
+            return std::future::pending().await;
+        }
+        let name = group_name(self.id());
+        match end {
+            End::Storage(reason) => self
+                .failure()
+                .unwrap_or_else(|| Error::Storage { reason: format!("{name}: {reason}") }),
+            End::Silent => Error::Internal {
+                reason: format!("the Raft replica of {name} has broken down here"),
+                outcome: Outcome::Unknown,
+            },
+        }
+    }
+
     /// Stops this replica, and makes its state durable, so that the next start replays nothing.
     /// What waits fails with an unknown outcome.
     pub async fn shutdown(&self) {
@@ -316,6 +351,7 @@ impl<S: StateMachine> Group<S> {
     }
 
     async fn stop(&self, with_checkpoint: bool) {
+        self.0.stopping.store(true, Ordering::Release);
         if let Err(error) = self.0.raft.shutdown().await {
             tracing::error!(group = %self.id(), %error, "a Raft engine did not stop cleanly");
         }

@@ -34,7 +34,7 @@ use crate::env::Env;
 use crate::storage::{
     PageCache, Record, RecoveredStream, StorageError, Wal, WalOptions, lock_directory,
 };
-use crate::types::{Error, GroupId, NodeId, Result};
+use crate::types::{Error, GroupId, LogIndex, NodeId, Result};
 
 /// The log and the page files of one process.
 #[derive(Clone, Debug)]
@@ -101,6 +101,23 @@ impl LogHome {
     /// another one than the node's.
     pub fn known_groups(&self) -> BTreeMap<GroupId, Option<NodeId>> {
         self.known.lock().clone()
+    }
+
+    /// Where the log of `group` ends, checkpoints counted; `None` if nothing of it is here. To be
+    /// asked before the group is started.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Storage`] when the disk refuses, [`crate::Error::Corrupt`].
+    pub async fn reached(&self, group: GroupId) -> Result<Option<LogIndex>> {
+        let place = self.place(group);
+        let checkpoint = self.env.blocking(move || place.checkpointed()).await;
+        let checkpoint = checkpoint.map_err(|error| error.to_public())?;
+        let recovered = self.recovered.lock();
+        let stream = recovered.get(&group.0);
+        let last = stream.and_then(|stream| stream.entries.last_key_value()).map(|(last, _)| *last);
+        let floor = stream.and_then(|stream| stream.floor.as_ref()).map(|(floor, _)| *floor);
+        Ok(last.max(floor).map(LogIndex).max(checkpoint))
     }
 
     /// Makes room for a new replica of `group`, which is to bear `number` if one is given.

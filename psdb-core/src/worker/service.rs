@@ -135,11 +135,15 @@ impl Core {
         match request {
             ShardRequest::Get { database, ids } => {
                 let view = state.database(database)?;
-                let documents = ids.iter().map(|id| {
-                    let found = view.get(id)?;
-                    Ok(found.map(|document| document.bytes().clone()))
-                });
-                Ok(ShardResponse::Documents(documents.collect::<Result<_>>()?))
+                let read = move || {
+                    let found = ids.iter().map(|id| view.get(id));
+                    let bytes = found.map(|found| Ok(found?.map(|found| found.bytes().clone())));
+                    bytes.collect::<Result<Vec<_>>>()
+                };
+                // Where nothing has to be read, another thread would take longer than the work.
+                let may_wait = replica.reads_may_wait();
+                let documents = if may_wait { self.env.blocking(read).await } else { read() };
+                Ok(ShardResponse::Documents(documents?))
             }
             ShardRequest::Count { database, handle, filter, deny_full_scan } => {
                 let running = self.cursors.begin(handle, shard, timeout);
