@@ -23,6 +23,7 @@ use super::{Cluster, find};
 use crate::master::Master;
 use crate::raft::{GroupStatus, Role};
 use crate::shard::Shard;
+use crate::transport::in_process::Traffic;
 use crate::types::{Error, GroupId, LogIndex, Outcome, Result, ShardId, Term};
 use crate::worker::Worker;
 
@@ -230,6 +231,11 @@ impl Cluster {
             moving.map(|(shard, _)| *shard).collect()
         });
         (seen, moving)
+    }
+
+    /// What groups have said to each other so far, and in how many bundles.
+    pub fn raft_traffic(&self) -> Traffic {
+        self.0.network.traffic()
     }
 
     /// How many queries run on a worker, and how many cursors wait there for their clients.

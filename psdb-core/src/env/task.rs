@@ -38,6 +38,11 @@ pub(super) fn has_runtime() -> bool {
     tokio::runtime::Handle::try_current().is_ok()
 }
 
+/// Lets every other task that is ready to run have its turn.
+pub async fn yield_now() {
+    tokio::task::yield_now().await;
+}
+
 /// Whether what runs is being unwound by a panic.
 pub fn is_panicking() -> bool {
     std::thread::panicking()

@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! 1. Ties of an order are broken by `_id`, whichever way it goes.
-//! 2. What is kept of the results, documents not counted since they are shared with the source, takes
-//!    at most [`RESULT_BYTES`]; beyond, the query is refused.
+//! 2. What is kept of the results takes at most [`RESULT_BYTES`]; beyond, the query is refused.
+//! 3. What is kept shares no page with the source: a few documents would keep many pages in memory.
 //!
 //! Left out: orders that an index has already (`ordered`).
 
@@ -13,7 +13,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use super::executor::{Found, id_of};
 use crate::types::{DocumentId, Error, Result, Value};
 
-/// The most bytes that keys and selected values of waiting results may take, about.
+/// The most bytes that waiting results may take, about.
 const RESULT_BYTES: u64 = 64 << 20;
 
 /// A match with its place in the order.
@@ -31,6 +31,11 @@ impl Ranked {
         };
         let by_key = if self.descending { by_key.reverse() } else { by_key };
         by_key.then_with(|| id_of(&self.found.document).cmp(id))
+    }
+
+    /// Whether it comes after the place of another result.
+    pub(super) fn is_after(&self, key: Option<&Value>, id: &DocumentId) -> bool {
+        self.beside(key, id.as_str()).is_gt()
     }
 }
 
@@ -67,17 +72,16 @@ impl Best {
     }
 
     pub(super) fn add(&mut self, mut ranked: Ranked) -> Result<()> {
-        if self.is_full() && self.heap.peek().is_some_and(|worst| ranked >= *worst) {
+        if self.is_full() && self.heap.peek().is_none_or(|worst| ranked >= *worst) {
             return Ok(());
         }
-        // A document may share the page it stands in, and many pages are kept by few documents.
         ranked.found.document = ranked.found.document.detached();
-        self.bytes += ranked.found.values_size();
+        self.bytes += ranked.found.kept_size();
         self.heap.push(ranked);
         if self.heap.len() as u64 > self.limit
             && let Some(worst) = self.heap.pop()
         {
-            self.bytes -= worst.found.values_size();
+            self.bytes -= worst.found.kept_size();
         }
         if self.bytes > RESULT_BYTES {
             let limit = format!(
@@ -90,19 +94,7 @@ impl Best {
         Ok(())
     }
 
-    /// As [`Best::add`], unless `ranked` stands at or before the place after which results are wanted.
-    pub(super) fn add_after(
-        &mut self,
-        ranked: Ranked,
-        after: Option<&(Option<Value>, DocumentId)>,
-    ) -> Result<()> {
-        match after {
-            Some((key, id)) if ranked.beside(key.as_ref(), id.as_str()).is_le() => Ok(()),
-            _ => self.add(ranked),
-        }
-    }
-
-    /// About how many bytes the results take.
+    /// About how many bytes what is kept takes.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }

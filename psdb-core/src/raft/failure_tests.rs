@@ -83,7 +83,7 @@ async fn a_panic_is_noticed() {
 #[tokio::test(start_paused = true)]
 async fn an_error_of_the_state_machine_or_the_disk_is_noticed() {
     let error = failure_after("fail", SimDisk::new(), None).await;
-    assert!(matches!(error, Error::Storage { .. }), "{error}");
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
     for fault in [Fault::WriteError, Fault::SyncError] {
         let error = failure_after("fine", SimDisk::new(), Some(fault)).await;
         assert!(matches!(error, Error::Storage { .. }), "{fault:?}: {error}");

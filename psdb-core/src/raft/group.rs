@@ -31,6 +31,7 @@ use super::engine::{Answer, Member, Raft};
 use super::log_home::LogHome;
 use super::log_store::{LogBounds, LogStore};
 use super::message::{RaftMessage, RaftReply, RaftRequest};
+use super::metronome::Heartbeats;
 use super::network::Links;
 use super::proposer::{Gate, ProposeError, Proposer, group_name, known_leader, leads};
 use super::sessions::SessionLimits;
@@ -78,6 +79,7 @@ struct Parts<S: StateMachine> {
     barrier: Barrier,
     receiver: Receiver,
     gate: Gate,
+    heartbeats: Heartbeats,
     wal: Wal,
     /// Whether it was asked to end.
     stopping: AtomicBool,
@@ -135,6 +137,7 @@ impl<S: StateMachine> Group<S> {
         let proposer = Proposer::start(env, group, raft.clone(), config, gate.clone());
         let limit = config.election_max;
         let barrier = Barrier::start(env, group, raft.clone(), (log, end), limit, gate.clone());
+        let heartbeats = home.metronome().join(env, config.heartbeat, raft.clone());
         let receiver = Receiver::new(place);
         let tie_breaker = TieBreaker::start(env, raft.clone(), config);
         let checkpoints = env.spawn(checkpoint_when_due(applier.clone(), raft.clone()));
@@ -151,6 +154,7 @@ impl<S: StateMachine> Group<S> {
             barrier,
             receiver,
             gate,
+            heartbeats,
             wal: home.wal().clone(),
             stopping: AtomicBool::new(false),
             _owned: (tie_breaker, checkpoints),
@@ -387,6 +391,11 @@ impl<S: StateMachine> Group<S> {
         &self.0.options.config
     }
 
+    /// Lets this replica send no heartbeats for a while, or again.
+    pub(super) fn silence(&self, silent: bool) {
+        self.0.heartbeats.silence(silent);
+    }
+
     /// Holds proposals and reads back for as long as the answer lives.
     pub(super) async fn pause_requests(&self) -> OwnedRwLockWriteGuard<()> {
         self.0.gate.clone().write_owned().await
@@ -441,6 +450,8 @@ fn engine_config(group: GroupId, config: &RaftConfig) -> Result<openraft::Config
     let engine = openraft::Config {
         cluster_name: format!("group {group}"),
         heartbeat_interval: millis(config.heartbeat),
+        // The process's metronome asks for them.
+        enable_heartbeat: false,
         election_timeout_min: millis(config.election_min),
         election_timeout_max: millis(config.election_max),
         snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_after),

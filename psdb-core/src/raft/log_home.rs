@@ -27,6 +27,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::log_store::REPLICA_SLOT;
+use super::metronome::Metronome;
 use super::replica::ReplicaPlace;
 use super::snapshot;
 use crate::codec::frame;
@@ -46,6 +47,7 @@ pub struct LogHome {
     lock: HomeLock,
     recovered: Arc<Mutex<BTreeMap<u64, RecoveredStream>>>,
     known: Arc<Mutex<BTreeMap<GroupId, Option<NodeId>>>>,
+    metronome: Metronome,
 }
 
 impl LogHome {
@@ -94,6 +96,7 @@ impl LogHome {
             lock,
             recovered: Arc::new(Mutex::new(recovered)),
             known: Arc::new(Mutex::new(known)),
+            metronome: Metronome::default(),
         })
     }
 
@@ -180,6 +183,11 @@ impl LogHome {
     pub(crate) fn place(&self, group: GroupId) -> ReplicaPlace {
         let (env, dir, cache) = (self.env.clone(), self.groups.clone(), self.cache.clone());
         ReplicaPlace { env, dir, group, cache }
+    }
+
+    /// The beat of all groups of this process.
+    pub(crate) fn metronome(&self) -> &Metronome {
+        &self.metronome
     }
 
     pub(crate) fn lock(&self) -> HomeLock {

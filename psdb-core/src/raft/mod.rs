@@ -34,6 +34,7 @@ mod log_home;
 mod log_store;
 mod membership;
 mod message;
+mod metronome;
 mod network;
 mod offline;
 mod proposer;

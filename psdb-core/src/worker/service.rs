@@ -98,9 +98,7 @@ impl Core {
                 Ok(ShardResponse::ReadIndex(replica.applied()))
             }
             ShardRequest::Stale { max_age, request } => {
-                let age = self.fresh_within(shard, replica, max_age, timeout).await?;
-                let response = Box::new(self.read(shard, replica, *request, timeout).await?);
-                Ok(ShardResponse::Stale { age, response })
+                self.stale(shard, replica, max_age, *request, timeout).await
             }
             ShardRequest::Query { .. }
             | ShardRequest::Group { .. }
@@ -121,6 +119,27 @@ impl Core {
                 Ok(ShardResponse::HandedOver)
             }
         }
+    }
+
+    /// Reads from a state that may be a little old.
+    async fn stale(
+        &self,
+        shard: ShardId,
+        replica: &Group<Shard>,
+        max_age: Duration,
+        request: ShardRequest,
+        timeout: Duration,
+    ) -> Answer<ShardResponse> {
+        let (response, age) = match request {
+            request @ (ShardRequest::Query { .. } | ShardRequest::Group { .. }) => {
+                self.stale_query(shard, replica, request, max_age, timeout).await?
+            }
+            request => {
+                let age = self.fresh_within(shard, replica, max_age, timeout).await?;
+                (self.read(shard, replica, request, timeout).await?, age)
+            }
+        };
+        Ok(ShardResponse::Stale { age, response: Box::new(response) })
     }
 
     /// Reads from the state as it is here now.

@@ -10,6 +10,7 @@ mod failover;
 mod founding;
 mod health;
 mod identity;
+mod idle;
 mod index_builds;
 mod indexes;
 mod lifecycle;
