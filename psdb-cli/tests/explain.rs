@@ -29,7 +29,7 @@ first 3
 merge by _id
 └─ shards 0, 1
    └─ filter lambda d: d['n'] > 2
-      └─ scan of all documents
+      └─ scan of all documents; 'index create n' would help
 ";
     let told: String = ran.out.split_inclusive('\n').skip(2).collect();
     assert_eq!(told, expected);

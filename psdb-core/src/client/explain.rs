@@ -1,6 +1,7 @@
 //! How a query would be run on all shards of a database, as one tree.
 //!
-//! Every shard says how it would run its part; parts that are equal become one branch. Above them
+//! Every shard says how it would run its part; parts of the same steps become one branch, which
+//! expects what all of them expect together. Above them
 //! stands what the client does with their results.
 //!
 //! Left out: how a shard decides (`query`).
@@ -46,8 +47,12 @@ fn merge(query: &Query) -> PlanTree {
 fn branches(parts: Vec<(ShardId, PlanTree)>) -> Vec<PlanTree> {
     let mut branches: Vec<(Vec<ShardId>, PlanTree)> = Vec::new();
     for (shard, tree) in parts {
-        match branches.iter_mut().find(|(_, known)| *known == tree) {
-            Some((shards, _)) => shards.push(shard),
+        let text = tree.to_string();
+        match branches.iter_mut().find(|(_, known)| known.to_string() == text) {
+            Some((shards, known)) => {
+                shards.push(shard);
+                known.add_estimates(&tree);
+            }
             None => branches.push((vec![shard], tree)),
         }
     }
