@@ -103,6 +103,10 @@ fn chosen_step(chosen: &Chosen) -> PlanTree {
         step.text = format!("{}; '{command}' would help", step.text);
         step = step.fact("advice", Value::String(format!("'{command}' would help")));
     }
+    if chosen.by_choice {
+        step.text = format!("{}: an index would save too little", step.text);
+        step = step.fact("by_choice", Value::Bool(true));
+    }
     step.fact("estimated_documents", Value::Int(i128::from(chosen.documents)))
 }
 
@@ -183,6 +187,10 @@ impl<S: Source> Source for Counting<S> {
         self.source.count_entries(index, low, high, bound)
     }
 
+    fn estimate_entries(&self, index: &IndexName, low: &[u8], high: &[u8]) -> Result<u64> {
+        self.source.estimate_entries(index, low, high)
+    }
+
     fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
         self.read.count(1);
         self.source.document(id)
@@ -196,3 +204,7 @@ impl<S: Source> Source for Counting<S> {
         self.source.count()
     }
 }
+
+#[cfg(test)]
+#[path = "explain_tests.rs"]
+mod tests;
