@@ -40,3 +40,6 @@ pub use pager::PageCache;
 pub use store::{Direction, Range, Snapshot, Store, StoreReport};
 pub use superblock::MAX_NOTE_BYTES;
 pub use wal::{Record, RecoveredStream, Wal, WalOptions, WalReport};
+
+#[cfg(test)]
+mod tests;
