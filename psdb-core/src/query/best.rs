@@ -32,11 +32,6 @@ impl Ranked {
         let by_key = if self.descending { by_key.reverse() } else { by_key };
         by_key.then_with(|| id_of(&self.found.document).cmp(id))
     }
-
-    /// Whether it comes after the place of another result.
-    pub(super) fn is_after(&self, key: Option<&Value>, id: &DocumentId) -> bool {
-        self.beside(key, id.as_str()).is_gt()
-    }
 }
 
 impl Ord for Ranked {
@@ -94,7 +89,19 @@ impl Best {
         Ok(())
     }
 
-    /// About how many bytes what is kept takes.
+    /// As [`Best::add`], unless `ranked` stands at or before the place after which results are wanted.
+    pub(super) fn add_after(
+        &mut self,
+        ranked: Ranked,
+        after: Option<&(Option<Value>, DocumentId)>,
+    ) -> Result<()> {
+        match after {
+            Some((key, id)) if ranked.beside(key.as_ref(), id.as_str()).is_le() => Ok(()),
+            _ => self.add(ranked),
+        }
+    }
+
+    /// About how many bytes the results take.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }

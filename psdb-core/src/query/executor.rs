@@ -311,10 +311,7 @@ impl<S: Source> Execution<S> {
         for document in Ahead::new(documents(&self.source, chosen, &self.meter)?, filter) {
             let found = lambdas.evaluate(document?, &mut self.skipped, &self.meter)?;
             if let Some(found) = found {
-                let ranked = Ranked { found, descending };
-                if self.after.as_ref().is_none_or(|(key, id)| ranked.is_after(key.as_ref(), id)) {
-                    best.add(ranked)?;
-                }
+                best.add_after(Ranked { found, descending }, self.after.as_ref())?;
             }
             self.meter.set_kept(best.bytes());
         }
@@ -328,12 +325,10 @@ impl<S: Source> Execution<S> {
         let (skipped, meter, after) = (&mut self.skipped, &self.meter, self.after.as_ref());
         meter.set_kept(0);
         let look = |best: &mut Best, document| {
-            let Some(found) = lambdas.evaluate(document, skipped, meter)? else { return Ok(()) };
-            let ranked = Ranked { found, descending };
-            if after.is_none_or(|(key, id)| ranked.is_after(key.as_ref(), id)) {
-                best.add(ranked)?;
+            if let Some(found) = lambdas.evaluate(document, skipped, meter)? {
+                best.add_after(Ranked { found, descending }, after)?;
+                meter.set_kept(best.bytes());
             }
-            meter.set_kept(best.bytes());
             Ok(())
         };
         let best = Best::new(self.left);
