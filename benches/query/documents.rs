@@ -3,8 +3,8 @@
 use std::ops::Bound;
 
 use psdb_core::codec::{EncodedDocument, ValueRef};
-use psdb_core::query::{Documents, Source};
-use psdb_core::{DocumentId, IndexName, Limits};
+use psdb_core::query::{Direction, Documents, Entries, Source, SourceIndex};
+use psdb_core::{DocumentId, IndexName, Limits, Result};
 
 const ROLES: [&str; 8] = ["Dev", "Ops", "Sales", "Legal", "Design", "Support", "Lead", "Intern"];
 const CITIES: [&str; 6] = ["Oslo", "Lima", "Accra", "Kyoto", "Turin", "Perth"];
@@ -64,27 +64,28 @@ impl Table {
 impl Source for Table {
     fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a> {
         assert!(after.is_none(), "nothing here reads pages");
-        Box::new(self.0.iter())
+        Box::new(self.0.iter().map(|document| Ok(document.clone())))
     }
 
-    fn document(&self, id: &DocumentId) -> Option<&EncodedDocument> {
+    fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
         let named = |document: &EncodedDocument| match document.get("_id") {
             Some(ValueRef::Str(name)) => name.cmp(id.as_str()),
             _ => std::cmp::Ordering::Less,
         };
-        self.0.binary_search_by(named).ok().map(|at| &self.0[at])
+        Ok(self.0.binary_search_by(named).ok().map(|at| self.0[at].clone()))
     }
 
-    fn index_range<'a>(
+    fn index_entries<'a>(
         &'a self,
         _index: &IndexName,
         _low: Bound<&[u8]>,
         _high: Bound<&[u8]>,
-    ) -> Option<Documents<'a>> {
+        _direction: Direction,
+    ) -> Option<Entries<'a>> {
         None
     }
 
-    fn indexes(&self) -> Vec<(IndexName, Vec<String>)> {
+    fn indexes(&self) -> Vec<SourceIndex> {
         Vec::new()
     }
 

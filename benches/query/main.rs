@@ -1,28 +1,41 @@
 //! Lambdas on encoded documents beside SQLite's JSON functions, in one run, taking turns.
 //!
-//! Both look at the same documents of about 1 KB in memory, on one thread: PSDB at its encoded
-//! form through `query::count` and `query::group`, SQLite at a table of JSON texts and at one of
-//! its own binary JSON, of which the faster one counts as the rival.
+//! All look at the same documents of about 1 KB:
+//! - `psdb`: an embedded database in a folder, asked through its client, as an application would;
+//!   its shards are scanned side by side.
+//! - `psdb, one thread`: the same lambdas over encoded documents in memory, through `query::count`
+//!   and `query::group`, without shards, storage or client.
+//! - `sqlite, text` and `sqlite, binary`: tables in memory of JSON texts and of SQLite's own binary
+//!   JSON, of which the faster one counts as the rival. SQLite runs a query on one thread.
+//!
+//! Then the same with indexes (`indexed`): one shard on pages in memory beside SQLite's expression
+//! indexes, one thread each.
 //!
 //! `--quick` takes under two minutes and says less; `--check` exits with 1 when a goal is missed.
 //! The last line is `goals met: N of M`. The page is written by full runs only.
 
 mod documents;
+mod embedded;
+mod indexed;
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::Path;
 
 use documents::Table;
-use psdb_benches::{Rate, Report, load, machine, median_rate, rate};
+use embedded::Embedded;
+use psdb_benches::{Rate, Report, load, machine, median_rate, rate, rate_of_many};
 use psdb_core::query::{Aggregate, Grouping, Meter, Program, count, group};
 use rusqlite::Connection;
 
 const HEAD: &str = "# Queries beside SQLite
 
 Written by `cargo bench --manifest-path benches/Cargo.toml --bench query`; do not edit above the last
-heading. Documents of about 1 KB in memory, one thread. Every figure is the median of rounds in which
-all engines took turns. Documents looked at per second, and in brackets CPU-µs per document.
+heading. Documents of about 1 KB. `psdb` is an embedded database in a folder, asked through its client;
+`psdb, one thread` is the query engine alone, over documents in memory; SQLite's tables are in memory.
+Every figure is the median of rounds in which all engines took turns. Documents looked at per second,
+and in brackets CPU-µs per document. Rows with `index` are queries per second unless they say documents:
+one shard on pages in memory, one thread, beside SQLite with an index on `json_extract` of the field.
 ";
 
 const EQUALITY: &str = "count: d[\"role\"] == \"Dev\"";
@@ -63,6 +76,7 @@ fn main() {
     let load_before = load();
     let texts = documents::texts(size);
     let table = Table::new(&texts);
+    let embedded = Embedded::new(&texts);
     let (text, binary) = (sqlite(&texts, "?2"), sqlite(&texts, "jsonb(?2)"));
     let mut report = Report::default();
     for question in &COUNTS {
@@ -73,15 +87,18 @@ fn main() {
         };
         assert_eq!(ours(), theirs(&text), "both count the same");
         assert_eq!(ours(), theirs(&binary), "both count the same");
-        let engines: [(&str, &dyn Fn() -> u64); 3] = [
-            ("psdb", &ours),
+        assert_eq!(ours(), embedded.count(question.lambda), "both count the same");
+        let engines: [(&str, &dyn Fn() -> u64); 4] = [
+            ("psdb", &|| embedded.count(question.lambda)),
+            ("psdb, one thread", &ours),
             ("sqlite, text", &|| theirs(&text)),
             ("sqlite, binary", &|| theirs(&binary)),
         ];
         report.rates(question.name, in_turns(&engines, size, rounds));
     }
-    groups(&mut report, &table, &text, &binary, rounds);
+    groups(&mut report, &table, &embedded, (&text, &binary), rounds);
     goals(&mut report, &table);
+    indexed::run(&mut report, &texts, rounds);
     report.print_goals();
     if !has("--quick") {
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks/query.md");
@@ -107,7 +124,7 @@ fn in_turns(
     let mut rates: BTreeMap<&'static str, Vec<Rate>> = BTreeMap::new();
     for _ in 0..rounds {
         for (name, engine) in engines {
-            let measured = rate(|| {
+            let measured = rate_of_many(|| {
                 black_box(engine());
                 size as u64
             });
@@ -120,8 +137,8 @@ fn in_turns(
 fn groups(
     report: &mut Report,
     table: &Table,
-    text: &Connection,
-    binary: &Connection,
+    embedded: &Embedded,
+    (text, binary): (&Connection, &Connection),
     rounds: usize,
 ) {
     let sum = Aggregate::Sum("lambda d: d[\"age\"]".to_owned());
@@ -138,9 +155,12 @@ fn groups(
         let rows = statement.query_map([], |row| row.get::<_, i64>(1)).expect("a query");
         rows.map(|row| row.expect("a row")).filter(|sum| *sum >= 0).count() as u64
     };
+    let key = "lambda d: d[\"role\"]";
     assert_eq!(ours(), theirs(text), "both find the same groups");
-    let engines: [(&str, &dyn Fn() -> u64); 3] = [
-        ("psdb", &ours),
+    assert_eq!(ours(), embedded.groups(key, &sum), "both find the same groups");
+    let engines: [(&str, &dyn Fn() -> u64); 4] = [
+        ("psdb", &|| embedded.groups(key, &sum)),
+        ("psdb, one thread", &ours),
         ("sqlite, text", &|| theirs(text)),
         ("sqlite, binary", &|| theirs(binary)),
     ];

@@ -9,5 +9,5 @@ mod rate;
 mod report;
 
 pub use machine::{load, machine};
-pub use rate::{Rate, median_rate, rate};
+pub use rate::{Rate, median_rate, rate, rate_of_many};
 pub use report::Report;

@@ -27,6 +27,18 @@ pub fn rate(work: impl FnOnce() -> u64) -> Rate {
     Rate { per_second: count / elapsed.as_secs_f64(), cpu_micros: cpu.as_secs_f64() * 1e6 / count }
 }
 
+/// Repeats `work` until it has taken a fifth of a second, which the processor's clock resolves.
+pub fn rate_of_many(mut work: impl FnMut() -> u64) -> Rate {
+    const LEAST: Duration = Duration::from_millis(200);
+    rate(|| {
+        let (start, mut count) = (Instant::now(), 0);
+        while start.elapsed() < LEAST {
+            count += work();
+        }
+        count
+    })
+}
+
 /// The rate in the middle, with its processor time.
 pub fn median_rate(mut rates: Vec<Rate>) -> Rate {
     rates.sort_unstable_by(|a, b| a.per_second.total_cmp(&b.per_second));

@@ -16,7 +16,13 @@ pub(crate) enum Command {
         /// The fields of each index.
         indexes: Vec<Vec<String>>,
         shards: Option<u32>,
+        deny_full_scan: bool,
     },
+    /// How the database may be read from here on.
+    Configure {
+        deny_full_scan: bool,
+    },
+    Index(Index),
     Use {
         name: String,
     },
@@ -38,8 +44,11 @@ pub(crate) enum Command {
     },
     ReadAll {
         limit: Option<u64>,
+        page: Option<Page>,
     },
     Query(Query),
+    /// Says how a query would be run.
+    Explain(Query),
     Count {
         filter: Option<Lambda>,
     },
@@ -100,6 +109,31 @@ pub(crate) struct Query {
     pub(crate) select: Option<Lambda>,
     /// A lambda that raises is an error.
     pub(crate) strict: bool,
+    pub(crate) page: Option<Page>,
+}
+
+/// One page of results instead of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// How many results it has at most.
+    pub(crate) size: u64,
+    /// The token that the page before ended with.
+    pub(crate) token: Option<String>,
+}
+
+/// What to do with the indexes of the database in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Index {
+    /// Creates one, and waits until it is built unless told not to.
+    Create {
+        fields: Vec<String>,
+        name: Option<String>,
+        wait: bool,
+    },
+    List,
+    Drop {
+        name: String,
+    },
 }
 
 /// What to group, or of what to show the different values.

@@ -1,7 +1,7 @@
 //! What the line editor knows of the shell: completion and where a command ends.
 //!
 //! The first word completes to commands, the word after `use` and `delete` to databases, after
-//! `help` to commands, after `lock`, `worker`, `master` and `shard` to what is done with them, after
+//! `help` to commands, after `index`, `lock`, `worker`, `master` and `shard` to what is done with them, after
 //! `import` and `export` to files, after the quoted lambda of `query`, `group` and `distinct` to what
 //! may follow it. Names of databases are those seen last, so that a key press never waits for the
 //! cluster.
@@ -41,6 +41,10 @@ impl Editing {
         let candidates: Vec<String> = match (earlier.next(), earlier.next()) {
             (None, _) | (Some("help"), None) => commands(),
             (Some("use" | "delete"), None) => self.databases.clone(),
+            (Some("index"), None) => ["create", "drop", "list"].map(str::to_string).to_vec(),
+            (Some("configure"), None) => {
+                ["false", "true"].map(|value| format!("deny_full_scan={value}")).to_vec()
+            }
             (Some("lock"), None) => {
                 ["acquire", "list", "release", "renew"].map(str::to_string).to_vec()
             }
@@ -59,7 +63,8 @@ impl Editing {
 /// What may follow a quoted lambda; nothing inside of one.
 fn after_lambda(command: &str, before: &str) -> Vec<String> {
     let words: &[&str] = match command {
-        "query" => &["desc", "limit", "select", "skip", "sort", "strict"],
+        "query" => &["desc", "limit", "page", "select", "skip", "sort", "strict"],
+        "explain" => &["desc", "limit", "select", "skip", "sort", "strict"],
         "group" => &["avg", "collect", "count", "max", "min", "strict", "sum", "where"],
         "distinct" => &["strict", "where"],
         _ => &[],

@@ -51,13 +51,30 @@ TypeError, ...) does not match and is counted as skipped.
 pub(crate) const TOPICS: &[Topic] = &[
     topic(
         "create",
-        "create NAME [[\"FIELD\", ...]] [shards=N]",
+        "create NAME [[\"FIELD\", ...]] [shards=N] [deny_full_scan=true]",
         "create a database, with an index on each field",
         "A list inside the list is one index over several fields. Names are 1 to 64 of A-Z a-z 0-9 \
-         _ -.\n\n  create films\n  create films [\"Director\", [\"Distributor\", \"MPAA Rating\"]] shards=4",
+         _ -. With deny_full_scan, queries that would look at every document are refused; \
+         'configure' changes that.\n\n  create films\n  create films [\"Director\", [\"Distributor\", \"MPAA Rating\"]] shards=4",
     ),
     topic("use", "use NAME", "work on this database from here on", ""),
     topic("list", "list", "name all databases", ""),
+    topic(
+        "configure",
+        "configure deny_full_scan=true|false",
+        "refuse queries that would look at every document, or take them again",
+        "Refused are queries with a lambda for which no index narrows the documents down; 'explain' \
+         shows which do. 'readall', 'export' and 'count' without a lambda are always possible.",
+    ),
+    topic(
+        "index",
+        "index create FIELD[,FIELD] [name=NAME] [--no-wait] | list | drop NAME",
+        "make queries faster that compare a field with a constant",
+        "A field is a path such as addr.city; elements of an array count each. 'create' waits until \
+         the index is built, while the database serves; Ctrl-C ends the waiting only. An index is \
+         called after its fields unless it gets a name.\n\n  index create Director\n  index create \
+         'Major Genre,IMDB Rating' name=genre\n  index drop genre",
+    ),
     topic("delete", "delete NAME [--yes]", "delete a database for ever", ""),
     topic("clear", "clear [--yes]", "delete all documents of the database", ""),
     topic(
@@ -68,12 +85,24 @@ pub(crate) const TOPICS: &[Topic] = &[
          {\"name\": \"Ada\", \"role\": \"Dev\"}",
     ),
     topic("read", "read ID", "show one document", ""),
-    topic("readall", "readall [limit N]", "show all documents, in the order of their ids", ""),
+    topic(
+        "readall",
+        "readall [limit N] [page N [after TOKEN]]",
+        "show all documents, in the order of their ids",
+        "'page N' shows N of them and says after which token the next ones come.",
+    ),
     topic(
         "query",
-        "query LAMBDA [sort LAMBDA [desc]] [skip N] [limit N] [select LAMBDA] [strict]",
+        "query LAMBDA [sort LAMBDA [desc]] [skip N] [limit N] [select LAMBDA] [strict] [page N [after TOKEN]]",
         "show the documents a lambda matches, or what 'select' makes of them",
         LAMBDA,
+    ),
+    topic(
+        "explain",
+        "explain LAMBDA [sort LAMBDA [desc]] [skip N] [limit N] [select LAMBDA] [strict]",
+        "show how a query would be run, without running it",
+        "The plan is a tree, the last step first. Shards that would do the same are one branch.\n\n  \
+         explain lambda d: d[\"Director\"] == \"Steven Spielberg\"",
     ),
     topic("count", "count [LAMBDA]", "count the documents a lambda matches, or all", LAMBDA),
     topic(

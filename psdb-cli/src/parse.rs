@@ -8,6 +8,7 @@
 //!
 //! Left out: where a line of the shell ends when a document spans several (`statement`).
 
+mod indexes;
 mod members;
 
 use std::time::Duration;
@@ -17,9 +18,6 @@ use crate::failure::Failure;
 use crate::help;
 use crate::settings;
 use crate::tokens::Tokens;
-
-/// Commands of the interface that later versions bring.
-const LATER: [&str; 2] = ["explain", "index"];
 
 /// Parses one line; `None` if it is empty or a comment.
 pub(crate) fn line(text: &str) -> Result<Option<Command>, Failure> {
@@ -68,6 +66,8 @@ impl Parser<'_> {
             "create" => self.create()?,
             "use" => Command::Use { name: self.word("a database's name")? },
             "list" => Command::List,
+            "configure" => self.configure()?,
+            "index" => Command::Index(self.index()?),
             "delete" => {
                 let before = self.flag("--yes")?;
                 let name = self.word("a database's name")?;
@@ -76,8 +76,12 @@ impl Parser<'_> {
             "clear" => Command::Clear { yes: self.flag("--yes")? },
             "insert" => Command::Insert { document: self.document()? },
             "read" => Command::Read { id: self.word("a document's id")? },
-            "readall" => Command::ReadAll { limit: self.read_all_limit()? },
+            "readall" => self.read_all()?,
             "query" => Command::Query(self.query()?),
+            "explain" => match self.query()? {
+                Query { page: Some(_), .. } => return Err("a plan has no pages".to_string()),
+                query => Command::Explain(query),
+            },
             "count" => Command::Count { filter: self.tokens.lambda()? },
             "distinct" | "group" => self.group()?,
             "update_many" => self.update_many()?,
@@ -102,9 +106,6 @@ impl Parser<'_> {
             "exit" | "quit" => Command::Exit,
             "kill" | "restart" | "pause" | "partition" | "heal" | "drop" => {
                 Command::Fault(self.fault()?)
-            }
-            later if LATER.contains(&later) => {
-                return Err(format!("'{later}' is not available yet in this version"));
             }
             unknown => return Err(format!("unknown command '{unknown}'")),
         })
@@ -167,7 +168,7 @@ impl Parser<'_> {
     fn create(&mut self) -> Parsed<Command> {
         let name = self.word("a name for the database")?;
         let mut indexes = None;
-        let mut shards = None;
+        let (mut shards, mut deny) = (None, None);
         while !self.tokens.is_empty() {
             if let Some(list) = self.tokens.array()? {
                 let fields = list.iter().map(index_fields).collect::<Parsed<_>>()?;
@@ -175,6 +176,10 @@ impl Parser<'_> {
                 continue;
             }
             let word = self.tokens.word()?.unwrap_or("");
+            if let Some(value) = word.strip_prefix("deny_full_scan=") {
+                once(&mut deny, truth("deny_full_scan", value)?, "'deny_full_scan'")?;
+                continue;
+            }
             let Some(count) = word.strip_prefix("shards=") else {
                 return Err(format!(
                     "unexpected '{word}'; indexes are a JSON array such as [\"name\"]"
@@ -184,17 +189,20 @@ impl Parser<'_> {
             let count = u32::try_from(count).map_err(|_| format!("{count} shards are too many"))?;
             once(&mut shards, count, "'shards'")?;
         }
-        Ok(Command::Create { name, indexes: indexes.unwrap_or_default(), shards })
+        let (indexes, deny_full_scan) = (indexes.unwrap_or_default(), deny.unwrap_or(false));
+        Ok(Command::Create { name, indexes, shards, deny_full_scan })
     }
 
-    fn read_all_limit(&mut self) -> Parsed<Option<u64>> {
-        if self.flag("limit")? { self.number("limit").map(Some) } else { Ok(None) }
+    fn read_all(&mut self) -> Parsed<Command> {
+        let limit = if self.flag("limit")? { Some(self.number("limit")?) } else { None };
+        let page = if self.flag("page")? { Some(self.page()?) } else { None };
+        Ok(Command::ReadAll { limit, page })
     }
 
     fn query(&mut self) -> Parsed<Query> {
         let filter = self.lambda()?;
         let (mut sort, mut skip, mut limit, mut select) = (None, None, None, None);
-        let (mut descending, mut strict) = (false, false);
+        let (mut descending, mut strict, mut page) = (false, false, None);
         while let Some(word) = self.tokens.word()? {
             match word {
                 "sort" => {
@@ -205,15 +213,17 @@ impl Parser<'_> {
                 "limit" => once(&mut limit, self.number("limit")?, "'limit'")?,
                 "select" => once(&mut select, self.lambda()?, "'select'")?,
                 "strict" => strict = true,
+                "page" => once(&mut page, self.page()?, "'page'")?,
                 other => {
                     return Err(format!(
-                        "unexpected '{other}'; after the lambda come sort, skip, limit, select and \
-                         strict"
+                        "unexpected '{other}'; after the lambda come sort, skip, limit, select, \
+                         strict and page"
                     ));
                 }
             }
         }
-        Ok(Query { filter, sort, descending, skip: skip.unwrap_or(0), limit, select, strict })
+        let skip = skip.unwrap_or(0);
+        Ok(Query { filter, sort, descending, skip, limit, select, strict, page })
     }
 
     /// `group`, or `distinct`, which is the same without an aggregate.
@@ -360,6 +370,15 @@ impl Parser<'_> {
             Ok(percent @ 0..=100) => Ok(percent),
             _ => Err(format!("{percent} is not a percentage; 0 to 100 are")),
         }
+    }
+}
+
+/// `true` or `false`.
+fn truth(keyword: &str, text: &str) -> Parsed<bool> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        other => Err(format!("'{keyword}' is true or false, not '{other}'")),
     }
 }
 

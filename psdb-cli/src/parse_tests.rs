@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{arguments, first_word, line};
-use crate::command::{Change, Command, Fault, Lambda, Lock, Order, Query};
+use crate::command::{Change, Command, Fault, Index, Lambda, Lock, Order, Page, Query};
 use crate::failure::Failure;
 
 fn parsed(text: &str) -> Command {
@@ -46,6 +46,7 @@ fn databases() {
         name: "films".into(),
         indexes: indexes.iter().map(|i| i.iter().map(ToString::to_string).collect()).collect(),
         shards,
+        deny_full_scan: false,
     };
     assert_eq!(parsed("create films"), create(&[], None));
     assert_eq!(parsed("create films []"), create(&[], None));
@@ -62,7 +63,12 @@ fn databases() {
     assert_eq!(parsed("use films"), Command::Use { name: "films".into() });
     assert_eq!(
         parsed("create ''"),
-        Command::Create { name: String::new(), indexes: vec![], shards: None }
+        Command::Create {
+            name: String::new(),
+            indexes: vec![],
+            shards: None,
+            deny_full_scan: false
+        }
     );
     assert_eq!(parsed("list"), Command::List);
     assert_eq!(parsed("delete films"), Command::Delete { name: "films".into(), yes: false });
@@ -122,6 +128,7 @@ fn a_bare_lambda_goes_to_the_end_of_the_line() {
         limit: None,
         select: None,
         strict: false,
+        page: None,
     };
     assert_eq!(parsed(&format!("query {text}")), Command::Query(query));
     assert_eq!(parsed("count"), Command::Count { filter: None });
@@ -141,6 +148,7 @@ fn a_quoted_lambda_may_be_followed() {
         limit: Some(10),
         select: None,
         strict: false,
+        page: None,
     };
     assert_eq!(
         parsed("query 'lambda d: d[\"x\"] > 1' sort \"lambda d: d['x']\" desc skip 5 limit 10"),
@@ -168,14 +176,66 @@ fn a_quoted_lambda_may_be_followed() {
             limit: None,
             select: None,
             strict: false,
+            page: None,
         })
     );
 }
 
 #[test]
+fn indexes_policies_and_pages() {
+    let create = |fields: &[&str], name: Option<&str>, wait| {
+        let fields = fields.iter().map(ToString::to_string).collect();
+        Command::Index(Index::Create { fields, name: name.map(str::to_string), wait })
+    };
+    assert_eq!(parsed("index create role"), create(&["role"], None, true));
+    assert_eq!(
+        parsed("index create 'Major Genre,addr.city' name=genre --no-wait"),
+        create(&["Major Genre", "addr.city"], Some("genre"), false)
+    );
+    assert_eq!(parsed("index list"), Command::Index(Index::List));
+    assert_eq!(parsed("index drop a,b"), Command::Index(Index::Drop { name: "a,b".into() }));
+    for (text, deny_full_scan) in [("true", true), ("false", false)] {
+        let configured = parsed(&format!("configure deny_full_scan={text}"));
+        assert_eq!(configured, Command::Configure { deny_full_scan });
+    }
+    match parsed("create films [\"a\"] deny_full_scan=true shards=2") {
+        Command::Create { deny_full_scan: true, shards: Some(2), .. } => {}
+        other => panic!("{other:?}"),
+    }
+    let page = |size, token: Option<&str>| Some(Page { size, token: token.map(str::to_string) });
+    assert_eq!(parsed("readall page 3"), Command::ReadAll { limit: None, page: page(3, None) });
+    assert_eq!(
+        parsed("readall limit 9 page 3 after T-_1"),
+        Command::ReadAll { limit: Some(9), page: page(3, Some("T-_1")) }
+    );
+    match parsed("query 'lambda d: True' page 2 after T sort 'lambda d: d'") {
+        Command::Query(Query { page: found, sort: Some(_), .. }) => {
+            assert_eq!(found, page(2, Some("T")));
+        }
+        other => panic!("{other:?}"),
+    }
+    are_refused(&[
+        ("index", "needs create, list or drop"),
+        ("index make a", "unexpected 'make'"),
+        ("index create", "needs a field"),
+        ("index create a b", "fields have commas"),
+        ("index create a name=x name=y", "'name' is given twice"),
+        ("index drop", "needs the index's name"),
+        ("configure", "needs deny_full_scan"),
+        ("configure fast=true", "no setting 'fast=true'"),
+        ("configure deny_full_scan=yes", "is true or false, not 'yes'"),
+        ("create a deny_full_scan=1", "is true or false, not '1'"),
+        ("readall page", "'page' needs a number"),
+        ("readall page 2 after", "needs a token"),
+        ("query 'lambda d: True' page 1 page 2", "'page' is given twice"),
+        ("explain 'lambda d: True' page 1", "a plan has no pages"),
+    ]);
+}
+
+#[test]
 fn the_rest_of_the_commands() {
-    assert_eq!(parsed("readall"), Command::ReadAll { limit: None });
-    assert_eq!(parsed("readall limit 0"), Command::ReadAll { limit: Some(0) });
+    assert_eq!(parsed("readall"), Command::ReadAll { limit: None, page: None });
+    assert_eq!(parsed("readall limit 0"), Command::ReadAll { limit: Some(0), page: None });
     assert_eq!(
         parsed("import ../my films.ndjson"),
         Command::Import { file: "../my films.ndjson".into() }
@@ -313,7 +373,6 @@ fn mistakes_are_named_and_the_usage_is_shown() {
         ("partition a|b|c", "two sides"),
         ("partition a|", "both sides"),
         ("drop 101", "0 to 100"),
-        ("explain lambda d: True", "'explain' is not available yet"),
     ]);
 }
 

@@ -86,6 +86,9 @@ pub(crate) struct Values {
     /// The directory that holds all of this node's data.
     #[arg(long, value_name = "DIR", env = "PSDB_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// How many bytes of pages are kept in memory; a quarter of the memory that the process may use.
+    #[arg(long, value_name = "BYTES", env = "PSDB_CACHE_BYTES")]
+    pub(crate) cache_bytes: Option<u64>,
     /// How many shards a new cluster gets, for ever (master, dev); 16.
     #[arg(long, value_name = "N")]
     pub(crate) shards: Option<u32>,
@@ -116,6 +119,7 @@ impl Values {
             capacity: self.capacity.or(file.capacity),
             workers: self.workers.or(file.workers),
             data_dir: self.data_dir.or(file.data_dir),
+            cache_bytes: self.cache_bytes.or(file.cache_bytes),
             shards: self.shards.or(file.shards),
             replicas: self.replicas.or(file.replicas),
             replace_after: self.replace_after.or(file.replace_after),

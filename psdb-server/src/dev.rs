@@ -28,6 +28,9 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     let address = settings.advertise.clone().map_or_else(|| serve::bound(&clients), Ok)?;
     let mut cluster = Cluster::builder().masters(masters).workers(workers).shards(shards);
     cluster = cluster.replicas(replicas).replace_after(replace_after);
+    if let Some(bytes) = settings.cache_bytes {
+        cluster = cluster.cache_bytes(bytes);
+    }
     if let Some(path) = &settings.data_dir {
         cluster = cluster.data_dir(path);
     } else {

@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) peer_advertise: Option<String>,
     /// Only a `dev` cluster may do without.
     pub(crate) data_dir: Option<PathBuf>,
+    /// How many bytes of pages are kept in memory; a quarter of the memory without it.
+    pub(crate) cache_bytes: Option<u64>,
     pub(crate) log_format: LogFormat,
     /// What to print instead of running.
     pub(crate) print: Option<String>,
@@ -125,6 +127,7 @@ fn node(role: Role, values: Values) -> Result<Settings, Failure> {
         advertise: values.advertise,
         peer_advertise: values.peer_advertise,
         data_dir: Some(needed(values.data_dir, "--data-dir")?),
+        cache_bytes: values.cache_bytes,
         log_format: values.log_format.unwrap_or_default(),
         print: None,
     };
@@ -188,6 +191,7 @@ fn dev(values: Values) -> Result<Settings, Failure> {
         advertise: values.advertise,
         peer_advertise: None,
         data_dir: values.data_dir,
+        cache_bytes: values.cache_bytes,
         log_format: values.log_format.unwrap_or_default(),
         print: None,
     })

@@ -4,6 +4,8 @@
 //! - `six` proves that nothing acknowledged is lost over crashes of a whole cluster.
 //! - `program` proves what scripts rely on: the ready line, exit codes, draining.
 //! - `api` proves the protocol's edges: details of errors, limits, retries, versions.
+//! - `querying` proves that every kind of query is there for programs without our client.
+//! - `indexing` proves the same of indexes, policies and pages.
 //! - `conformance` proves that a database behaves the same wherever it is.
 //! - `python` proves the same of a client that knows nothing of PSDB but reflection.
 //! - `shell` proves that the shell answers the same on a cluster as embedded.
@@ -19,6 +21,8 @@ mod api;
 mod conformance;
 #[path = "server/deadline.rs"]
 mod deadline;
+#[path = "server/indexing.rs"]
+mod indexing;
 #[path = "server/members.rs"]
 mod members;
 #[path = "server/partition.rs"]
@@ -29,6 +33,8 @@ mod processes;
 mod program;
 #[path = "server/python.rs"]
 mod python;
+#[path = "server/querying.rs"]
+mod querying;
 #[path = "server/shell.rs"]
 mod shell;
 #[path = "server/six.rs"]

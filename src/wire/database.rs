@@ -2,8 +2,10 @@
 //!
 //! Left out: creating them (`psdb-server`).
 
-use psdb_core::client::DatabaseSummary;
-use psdb_core::transport::message::{DatabaseInfo, DatabaseState, IndexDefinition, ShardStats};
+use psdb_core::client::{DatabaseSummary, IndexInfo};
+use psdb_core::transport::message::{
+    DatabaseInfo, DatabaseState, IndexDefinition, IndexState, ShardStats,
+};
 
 use crate::proto::v1;
 
@@ -29,10 +31,31 @@ pub fn from_info(info: &DatabaseInfo, size: ShardStats) -> v1::Database {
         indexes: info.indexes.iter().map(from_index).collect(),
         documents: size.documents,
         bytes: size.bytes,
+        deny_full_scan: info.deny_full_scan,
     }
 }
 
 /// Encodes an index.
 pub fn from_index(index: &IndexDefinition) -> v1::Index {
-    v1::Index { name: index.name.as_str().to_owned(), fields: index.fields.clone() }
+    v1::Index {
+        name: index.name.as_str().to_owned(),
+        fields: index.fields.clone(),
+        ..v1::Index::default()
+    }
+}
+
+/// Encodes an index and how far it is built.
+pub fn from_index_info(index: &IndexInfo) -> v1::Index {
+    let state = match index.state {
+        IndexState::Building => v1::IndexState::Building,
+        IndexState::Ready => v1::IndexState::Ready,
+    };
+    v1::Index {
+        name: index.name.as_str().to_owned(),
+        fields: index.fields.clone(),
+        state: state.into(),
+        entries: index.entries,
+        documents_done: index.documents_done,
+        documents: index.documents,
+    }
 }

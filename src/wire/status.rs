@@ -100,6 +100,7 @@ pub fn reason(error: &Error) -> &'static str {
         Error::InvalidRequest { .. } => "INVALID_REQUEST",
         Error::InvalidQuery { .. } => "INVALID_QUERY",
         Error::QueryLimit { .. } => "QUERY_LIMIT",
+        Error::FullScanDenied { .. } => "FULL_SCAN_DENIED",
         Error::LambdaRaised { .. } => "LAMBDA_RAISED",
         Error::PartlyDone { .. } => "PARTLY_DONE",
         Error::DatabaseNotFound { .. } => "DATABASE_NOT_FOUND",
@@ -108,6 +109,7 @@ pub fn reason(error: &Error) -> &'static str {
         Error::DocumentNotFound { .. } => "DOCUMENT_NOT_FOUND",
         Error::DocumentExists { .. } => "DOCUMENT_EXISTS",
         Error::IndexNotFound { .. } => "INDEX_NOT_FOUND",
+        Error::IndexExists { .. } => "INDEX_EXISTS",
         Error::NodeNotFound { .. } => "NODE_NOT_FOUND",
         Error::VersionConflict { .. } => "VERSION_CONFLICT",
         Error::LockHeld { .. } => "LOCK_HELD",
@@ -120,9 +122,11 @@ pub fn reason(error: &Error) -> &'static str {
         Error::DiskFull { .. } => "DISK_FULL",
         Error::SessionEvicted { .. } => "SESSION_EVICTED",
         Error::CursorExpired { .. } => "CURSOR_EXPIRED",
+        Error::InvalidPageToken { .. } => "INVALID_PAGE_TOKEN",
         Error::Corrupt { .. } => "CORRUPT",
         Error::Storage { .. } => "STORAGE",
-        Error::Directory { .. } => "DIRECTORY",
+        Error::DirectoryInUse { .. } => "DIRECTORY_IN_USE",
+        Error::WrongIdentity { .. } => "WRONG_IDENTITY",
         Error::ShuttingDown { .. } => "SHUTTING_DOWN",
         Error::Internal { .. } => "INTERNAL",
         // A variant of a later core.
@@ -156,6 +160,7 @@ fn violation(error: &Error) -> Option<(&'static str, String)> {
     match error {
         Error::InvalidDocument { reason } => Some(("document", reason.clone())),
         Error::ReservedField { .. } => Some(("document", error.to_string())),
+        Error::InvalidPageToken { reason } => Some(("page_token", reason.clone())),
         Error::InvalidName { kind, reason, .. } => Some(("name", format!("{kind}: {reason}"))),
         Error::InvalidQuery { message, column, hint } => {
             let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();

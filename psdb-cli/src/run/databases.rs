@@ -11,9 +11,10 @@ impl Runner {
         name: &str,
         indexes: &[Vec<String>],
         shards: Option<u32>,
+        deny_full_scan: bool,
     ) -> Done {
         validate_database_name(name)?;
-        self.backend.create_database(name, indexes, shards).await?;
+        self.backend.create_database(name, indexes, shards, deny_full_scan).await?;
         self.database_answer("create", name, &format!("Database '{name}' created"))
     }
 
@@ -34,13 +35,18 @@ impl Runner {
             .map(|database| {
                 let indexes =
                     database.indexes.iter().map(|index| Json::text(index.name.as_str())).collect();
-                Json::Object(vec![
+                let mut fields = vec![
                     ("name", Json::text(&database.name)),
                     ("shards", database.shards.into()),
                     ("documents", database.documents.into()),
                     ("bytes", database.bytes.into()),
                     ("indexes", Json::List(indexes)),
-                ])
+                ];
+                // Those without the policy, which are most, are told as they always were.
+                if database.deny_full_scan {
+                    fields.push(("deny_full_scan", Json::Bool(true)));
+                }
+                Json::Object(fields)
             })
             .collect();
         self.output.answer("list", &text, vec![("databases", Json::List(objects))])

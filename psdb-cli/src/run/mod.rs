@@ -16,6 +16,7 @@ mod dev;
 mod documents;
 mod export;
 mod import;
+mod indexes;
 mod locks;
 mod many;
 mod orders;
@@ -69,15 +70,20 @@ impl Runner {
     /// Carries out one command.
     pub(crate) async fn run(&mut self, command: Command) -> Result<Flow, Failure> {
         match command {
-            Command::Create { name, indexes, shards } => self.create(&name, &indexes, shards).await,
+            Command::Create { name, indexes, shards, deny_full_scan } => {
+                self.create(&name, &indexes, shards, deny_full_scan).await
+            }
+            Command::Configure { deny_full_scan } => self.configure(deny_full_scan).await,
+            Command::Index(index) => self.index(index).await,
             Command::Use { name } => self.use_database(name).await,
             Command::List => self.list().await,
             Command::Delete { name, .. } => self.delete(&name).await,
             Command::Clear { .. } => self.clear().await,
             Command::Insert { document } => self.insert(&document).await,
             Command::Read { id } => self.read(&id).await,
-            Command::ReadAll { limit } => self.read_all(limit).await,
+            Command::ReadAll { limit, page } => self.read_all(limit, page).await,
             Command::Query(query) => self.query(query).await,
+            Command::Explain(query) => self.explain(query).await,
             Command::Count { filter } => self.count(filter).await,
             Command::Distinct(group) => self.distinct(&group).await,
             Command::Group(group) => self.group(&group).await,
@@ -147,7 +153,8 @@ fn help_answer(output: &mut Output, topic: Option<&str>, dev: bool) -> Done {
 
 /// A failure with what the shell knows about the lambdas it may be about.
 fn lambda_failure(error: psdb::Error, lambdas: &[&Lambda]) -> Failure {
-    const OPTIONS: [&str; 13] = [
+    const OPTIONS: [&str; 14] = [
+        " page ",
         " sort ",
         " skip ",
         " limit ",
@@ -175,6 +182,8 @@ fn lambda_failure(error: psdb::Error, lambdas: &[&Lambda]) -> Failure {
     Failure::Database { error, lambda, hint }
 }
 
+#[cfg(test)]
+mod index_tests;
 #[cfg(test)]
 mod order_tests;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `readall`, `query`, `count`, `distinct` and `group`.
+//! `readall`, `query`, `explain`, `count`, `distinct` and `group`.
 //!
 //! Documents are written as they arrive, so a long result needs no memory, unless the form is one
 //! object. Documents on which a lambda raised are counted, and the first of them is named.
@@ -7,29 +7,34 @@ use psdb::query::Aggregate;
 use psdb::transport::message::SkippedDocuments;
 
 use super::{Done, Runner, lambda_failure};
-use crate::command::{self, Lambda, Query};
+use crate::command::{self, Lambda, Page, Query};
 use crate::output::{Documents, Json};
 use crate::session::{Find, Group};
 use crate::settings::Format;
 
 impl Runner {
-    pub(super) async fn read_all(&mut self, limit: Option<u64>) -> Done {
-        self.find("readall", Find { limit, ..Find::default() }, &[]).await
+    pub(super) async fn read_all(&mut self, limit: Option<u64>, page: Option<Page>) -> Done {
+        let find = Find { limit, ..Find::default() };
+        match page {
+            Some(page) => self.page("readall", find, page, &[]).await,
+            None => self.find("readall", find, &[]).await,
+        }
     }
 
     pub(super) async fn query(&mut self, query: Query) -> Done {
-        let find = Find {
-            filter: Some(query.filter.text.clone()),
-            sort: query.sort.as_ref().map(|lambda| lambda.text.clone()),
-            descending: query.descending,
-            skip: query.skip,
-            limit: query.limit,
-            select: query.select.as_ref().map(|lambda| lambda.text.clone()),
-            strict: query.strict,
-        };
-        let lambdas: Vec<&Lambda> =
-            std::iter::once(&query.filter).chain(&query.sort).chain(&query.select).collect();
-        self.find("query", find, &lambdas).await
+        let (find, lambdas) = (find_of(&query), lambdas_of_query(&query));
+        match query.page.clone() {
+            Some(page) => self.page("query", find, page, &lambdas).await,
+            None => self.find("query", find, &lambdas).await,
+        }
+    }
+
+    pub(super) async fn explain(&mut self, query: Query) -> Done {
+        let database = self.current()?;
+        let failed = |error| lambda_failure(error, &lambdas_of_query(&query));
+        let plan = self.backend.explain(&database, find_of(&query)).await.map_err(failed)?;
+        let json = Json::Raw(plan.to_value().to_json());
+        self.output.answer("explain", plan.to_string().trim_end(), vec![("plan", json)])
     }
 
     pub(super) async fn count(&mut self, filter: Option<Lambda>) -> Done {
@@ -94,6 +99,34 @@ impl Runner {
         Ok(())
     }
 
+    async fn page(
+        &mut self,
+        command: &'static str,
+        find: Find,
+        page: Page,
+        lambdas: &[&Lambda],
+    ) -> Done {
+        let failed = |error| lambda_failure(error, lambdas);
+        let database = self.current()?;
+        let page = self.backend.page(&database, find, page).await.map_err(failed)?;
+        let mut documents = Documents::default();
+        for document in page.documents {
+            self.output.push(&mut documents, document)?;
+        }
+        let mut fields =
+            if lambdas.is_empty() { Vec::new() } else { skipped_fields(&page.skipped) };
+        let token = page.next_token.as_ref().map_or(Json::Null, Json::text);
+        fields.push(("next_page_token", token));
+        self.output.finish(command, "documents", documents, fields)?;
+        self.tell_skipped(&page.skipped);
+        if let Some(token) = &page.next_token
+            && self.output.format() != Format::Json
+        {
+            self.output.note(&format!("note: more follow after {token}"));
+        }
+        Ok(())
+    }
+
     /// Says on standard error what an answer without fields has no room for.
     pub(super) fn tell_skipped(&mut self, skipped: &SkippedDocuments) {
         if skipped.count == 0 || self.output.format() == Format::Json {
@@ -116,6 +149,22 @@ pub(super) fn skipped_fields(skipped: &SkippedDocuments) -> Vec<(&'static str, J
         fields.push(("first_error", Json::Object(first)));
     }
     fields
+}
+
+fn find_of(query: &Query) -> Find {
+    Find {
+        filter: Some(query.filter.text.clone()),
+        sort: query.sort.as_ref().map(|lambda| lambda.text.clone()),
+        descending: query.descending,
+        skip: query.skip,
+        limit: query.limit,
+        select: query.select.as_ref().map(|lambda| lambda.text.clone()),
+        strict: query.strict,
+    }
+}
+
+fn lambdas_of_query(query: &Query) -> Vec<&Lambda> {
+    std::iter::once(&query.filter).chain(&query.sort).chain(&query.select).collect()
 }
 
 fn lambdas_of(group: &command::Group) -> Vec<&Lambda> {

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use psdb::client::IndexInfo;
 use psdb::env::DiskStats;
+use psdb::query::PlanTree;
 use psdb::transport::message::{
     LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
 };
@@ -15,8 +17,9 @@ use psdb::{Error, Result, ShardId};
 
 use super::{
     Backend, Change, ChangedMany, Cursor, DatabaseSummary, Faults, Find, Group, Groups, Inserted,
-    Node, Reply,
+    Node, PageOf, Reply,
 };
+use crate::command::Page;
 
 /// Shared by the double and the test that watches it.
 #[derive(Debug, Default)]
@@ -33,6 +36,8 @@ pub(crate) struct State {
     pub(crate) workers: VecDeque<Vec<WorkerInfo>>,
     /// What `shards` answers, likewise.
     pub(crate) shards: VecDeque<Vec<ShardInfo>>,
+    /// What `index list` answers, likewise.
+    pub(crate) indexes: VecDeque<Vec<IndexInfo>>,
 }
 
 #[derive(Clone, Default)]
@@ -130,13 +135,41 @@ impl Backend for Double {
         name: &'a str,
         indexes: &'a [Vec<String>],
         shards: Option<u32>,
+        deny_full_scan: bool,
     ) -> Reply<'a, ()> {
-        self.with(format!("create {name} {indexes:?} {shards:?}"), |state| {
+        let deny = if deny_full_scan { " deny_full_scan" } else { "" };
+        self.with(format!("create {name} {indexes:?} {shards:?}{deny}"), |state| {
             match state.databases.insert(name.to_string(), BTreeMap::new()) {
                 None => Ok(()),
                 Some(_) => Err(Error::DatabaseExists { name: name.to_string() }),
             }
         })
+    }
+
+    fn set_deny_full_scan<'a>(&'a self, database: &'a str, deny: bool) -> Reply<'a, ()> {
+        self.with(format!("deny_full_scan {database} {deny}"), |_| Ok(()))
+    }
+
+    fn create_index<'a>(
+        &'a self,
+        database: &'a str,
+        fields: &'a [String],
+        name: Option<&'a str>,
+    ) -> Reply<'a, IndexInfo> {
+        self.with(format!("index {database} {fields:?} {name:?}"), |state| {
+            let index = state.indexes.front().and_then(|indexes| indexes.last()).cloned();
+            index.ok_or(Error::InvalidRequest { reason: "no index is prepared".into() })
+        })
+    }
+
+    fn list_indexes<'a>(&'a self, database: &'a str) -> Reply<'a, Vec<IndexInfo>> {
+        self.with(format!("indexes {database}"), |state| {
+            Ok(next(&mut state.indexes, samples::index))
+        })
+    }
+
+    fn drop_index<'a>(&'a self, database: &'a str, name: &'a str) -> Reply<'a, ()> {
+        self.with(format!("drop {name} of {database}"), |_| Ok(()))
     }
 
     fn check_database<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
@@ -151,6 +184,7 @@ impl Backend for Double {
                 documents: documents.len() as u64,
                 bytes: 10,
                 indexes: Vec::new(),
+                deny_full_scan: false,
             };
             Ok(state.databases.iter().map(summary).collect())
         })
@@ -200,6 +234,25 @@ impl Backend for Double {
             let found: Box<dyn Cursor> =
                 Box::new(Found { documents, skipped: state.skipped.clone() });
             Ok(found)
+        })
+    }
+
+    fn page<'a>(&'a self, database: &'a str, find: Find, page: Page) -> Reply<'a, PageOf> {
+        self.with(format!("{page:?} of {find:?}"), |state| {
+            let begin: usize = page.token.as_deref().unwrap_or("0").parse().expect("a number");
+            let all: Vec<String> = documents(state, database)?.values().cloned().collect();
+            let end = all.len().min(begin + page.size as usize);
+            let next_token = (end < all.len()).then(|| end.to_string());
+            let skipped = state.skipped.clone();
+            Ok(PageOf { documents: all[begin..end].to_vec(), next_token, skipped })
+        })
+    }
+
+    fn explain<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, PlanTree> {
+        self.with(format!("explain {find:?}"), |state| {
+            documents(state, database)?;
+            let scan = PlanTree::new("scan", "scan of all documents");
+            Ok(PlanTree::new("merge", "merge by _id").over([scan]))
         })
     }
 
@@ -373,8 +426,9 @@ impl Faults for Double {
 
 /// One of each thing a cluster consists of.
 pub(crate) mod samples {
+    use psdb::client::IndexInfo;
     use psdb::transport::message::{
-        LockInfo, LockLease, MasterInfo, ShardInfo, WorkerInfo, WorkerStatus,
+        IndexState, LockInfo, LockLease, MasterInfo, ShardInfo, WorkerInfo, WorkerStatus,
     };
     use psdb::{LogIndex, NodeId, ShardId, Term, Timestamp};
 
@@ -390,6 +444,17 @@ pub(crate) mod samples {
             granted_at: Timestamp(1_795_421_700_250),
             expires_at: lease().expires_at,
             waiting: 2,
+        }
+    }
+
+    pub(crate) fn index() -> IndexInfo {
+        IndexInfo {
+            name: "role".into(),
+            fields: vec!["role".into()],
+            state: IndexState::Ready,
+            entries: 7,
+            documents_done: 7,
+            documents: 7,
         }
     }
 
@@ -410,6 +475,7 @@ pub(crate) mod samples {
 
     pub(super) fn master() -> MasterInfo {
         MasterInfo {
+            name: "master-1".into(),
             node: NodeId(2),
             address: "master-1".into(),
             leads: true,

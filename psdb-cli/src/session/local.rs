@@ -7,21 +7,26 @@
 //!
 //! Left out: breaking the cluster of `psdb dev` (`faults`).
 
+use std::future::IntoFuture as _;
 use std::time::Duration;
 
-use psdb::client::WriteOne;
+use psdb::client::{IndexInfo, WriteOne};
 use psdb::codec::EncodedDocument;
 use psdb::env::DiskStats;
+use psdb::query::PlanTree;
 use psdb::transport::message::{
     LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
 };
-use psdb::{Address, Client, Cluster, Document, DocumentId, Error, Limits, Lock, Result, ShardId};
+use psdb::{
+    Address, Client, Cluster, Document, DocumentId, Error, Limits, Lock, Result, ShardId, Value,
+};
 
+use crate::command::Page;
 use crate::settings::{Place, Settings};
 
 use super::{
     Backend, Change, ChangedMany, Cursor, DatabaseSummary, Faults, Find, Group, Groups, Inserted,
-    Reply,
+    PageOf, Reply,
 };
 
 /// A client, and the PSDB in this process that it is of, if there is one.
@@ -57,6 +62,33 @@ impl Local {
 }
 
 impl Local {
+    /// A query, and the lambda that is to select of its results.
+    fn described(
+        &self,
+        database: &str,
+        find: Find,
+    ) -> (psdb::client::Find<Document>, Option<String>) {
+        let database = self.client.database(database);
+        let Find { filter, sort, descending, skip, limit, select, strict } = find;
+        let mut query = match filter {
+            Some(filter) => database.find(filter),
+            None => database.find_all(),
+        };
+        if let Some(key) = sort {
+            query = query.sort(key);
+        }
+        if descending {
+            query = query.descending();
+        }
+        if let Some(limit) = limit {
+            query = query.limit(limit);
+        }
+        if strict {
+            query = query.strict();
+        }
+        (query.skip(skip), select)
+    }
+
     fn lock(&self, name: &str, ttl: Option<Duration>) -> Lock {
         let lock = self.client.lock(name);
         match ttl {
@@ -72,6 +104,7 @@ impl Backend for Local {
         name: &'a str,
         indexes: &'a [Vec<String>],
         shards: Option<u32>,
+        deny_full_scan: bool,
     ) -> Reply<'a, ()> {
         let mut creating = self.client.create_database(name);
         for fields in indexes {
@@ -80,7 +113,38 @@ impl Backend for Local {
         if let Some(shards) = shards {
             creating = creating.shards(shards);
         }
+        if deny_full_scan {
+            creating = creating.deny_full_scan();
+        }
         Box::pin(async move { creating.await.map(|_| ()) })
+    }
+
+    fn set_deny_full_scan<'a>(&'a self, database: &'a str, deny: bool) -> Reply<'a, ()> {
+        let database = self.client.database(database);
+        Box::pin(async move { database.set_deny_full_scan(deny).await })
+    }
+
+    fn create_index<'a>(
+        &'a self,
+        database: &'a str,
+        fields: &'a [String],
+        name: Option<&'a str>,
+    ) -> Reply<'a, IndexInfo> {
+        let mut creating = self.client.database(database).create_index_on(fields.iter().cloned());
+        if let Some(name) = name {
+            creating = creating.name(name);
+        }
+        Box::pin(creating.background().into_future())
+    }
+
+    fn list_indexes<'a>(&'a self, database: &'a str) -> Reply<'a, Vec<IndexInfo>> {
+        let database = self.client.database(database);
+        Box::pin(async move { database.list_indexes().await })
+    }
+
+    fn drop_index<'a>(&'a self, database: &'a str, name: &'a str) -> Reply<'a, ()> {
+        let database = self.client.database(database);
+        Box::pin(async move { database.drop_index(name).await })
     }
 
     fn check_database<'a>(&'a self, name: &'a str) -> Reply<'a, ()> {
@@ -96,6 +160,7 @@ impl Backend for Local {
                 documents: found.documents,
                 bytes: found.bytes,
                 indexes: found.info.indexes,
+                deny_full_scan: found.info.deny_full_scan,
             };
             Ok(found.into_iter().map(summary).collect())
         })
@@ -144,31 +209,51 @@ impl Backend for Local {
     }
 
     fn find<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, Box<dyn Cursor>> {
-        let database = self.client.database(database);
+        let (query, select) = self.described(database, find);
         Box::pin(async move {
-            let Find { filter, sort, descending, skip, limit, select, strict } = find;
-            let mut query = match filter {
-                Some(filter) => database.find(filter),
-                None => database.find_all(),
-            };
-            if let Some(key) = sort {
-                query = query.sort(key);
-            }
-            if descending {
-                query = query.descending();
-            }
-            if let Some(limit) = limit {
-                query = query.limit(limit);
-            }
-            if strict {
-                query = query.strict();
-            }
-            let query = query.skip(skip);
             let found: Box<dyn Cursor> = match select {
                 Some(select) => Box::new(Selected(query.select(select).await?)),
                 None => Box::new(Found(query.await?)),
             };
             Ok(found)
+        })
+    }
+
+    fn page<'a>(&'a self, database: &'a str, find: Find, page: Page) -> Reply<'a, PageOf> {
+        let (query, select) = self.described(database, find);
+        let Page { size, token } = page;
+        Box::pin(async move {
+            let (documents, next_token, skipped) = match select {
+                Some(select) => {
+                    let page = query.select(select).page_size(size);
+                    let page = match token {
+                        Some(token) => page.page(token).await?,
+                        None => page.await?,
+                    };
+                    let values = page.results.iter().map(Value::to_json).collect::<Vec<_>>();
+                    (values, page.next_token, page.skipped)
+                }
+                None => {
+                    let page = query.page_size(size);
+                    let page = match token {
+                        Some(token) => page.page(token).await?,
+                        None => page.await?,
+                    };
+                    let documents = page.results.iter().map(Document::to_json).collect();
+                    (documents, page.next_token, page.skipped)
+                }
+            };
+            Ok(PageOf { documents, next_token, skipped })
+        })
+    }
+
+    fn explain<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, PlanTree> {
+        let (query, select) = self.described(database, find);
+        Box::pin(async move {
+            match select {
+                Some(select) => query.select(select).explain().await,
+                None => query.explain().await,
+            }
         })
     }
 

@@ -33,7 +33,7 @@ async fn ids(backend: &dyn Backend) -> BTreeSet<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_dies_during_an_import_takes_nothing_with_it() {
     let backend = dev().await;
-    backend.create_database("c", &[], Some(4)).await.expect("created");
+    backend.create_database("c", &[], Some(4), false).await.expect("created");
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let import = async {
         let mut acknowledged = BTreeSet::new();

@@ -15,13 +15,16 @@ mod open;
 
 use std::time::Duration;
 
+use psdb::client::IndexInfo;
 use psdb::env::DiskStats;
-use psdb::query::Aggregate;
+use psdb::query::{Aggregate, PlanTree};
 use psdb::transport::BoxFuture;
 use psdb::transport::message::{
     IndexDefinition, LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
 };
 use psdb::{DocumentId, Result, ShardId};
+
+use crate::command::Page;
 
 pub(crate) use open::open;
 
@@ -37,6 +40,7 @@ pub(crate) struct DatabaseSummary {
     pub(crate) documents: u64,
     pub(crate) bytes: u64,
     pub(crate) indexes: Vec<IndexDefinition>,
+    pub(crate) deny_full_scan: bool,
 }
 
 /// A new document's identity.
@@ -59,6 +63,15 @@ pub(crate) struct Find {
     /// The documents themselves without one.
     pub(crate) select: Option<String>,
     pub(crate) strict: bool,
+}
+
+/// One page of a query's results, as JSON texts.
+#[derive(Clone, Debug)]
+pub(crate) struct PageOf {
+    pub(crate) documents: Vec<String>,
+    /// Asks for the next page; `None` after the last.
+    pub(crate) next_token: Option<String>,
+    pub(crate) skipped: SkippedDocuments,
 }
 
 /// What to group.
@@ -102,7 +115,18 @@ pub(crate) trait Backend: Send + Sync {
         name: &'a str,
         indexes: &'a [Vec<String>],
         shards: Option<u32>,
+        deny_full_scan: bool,
     ) -> Reply<'a, ()>;
+    fn set_deny_full_scan<'a>(&'a self, database: &'a str, deny: bool) -> Reply<'a, ()>;
+    /// Returns when the index is wanted.
+    fn create_index<'a>(
+        &'a self,
+        database: &'a str,
+        fields: &'a [String],
+        name: Option<&'a str>,
+    ) -> Reply<'a, IndexInfo>;
+    fn list_indexes<'a>(&'a self, database: &'a str) -> Reply<'a, Vec<IndexInfo>>;
+    fn drop_index<'a>(&'a self, database: &'a str, name: &'a str) -> Reply<'a, ()>;
     /// Fails if there is no such database.
     fn check_database<'a>(&'a self, name: &'a str) -> Reply<'a, ()>;
     fn list_databases(&self) -> Reply<'_, Vec<DatabaseSummary>>;
@@ -116,6 +140,10 @@ pub(crate) trait Backend: Send + Sync {
     fn import<'a>(&'a self, database: &'a str, lines: &'a [Vec<u8>]) -> Reply<'a, Vec<Result<()>>>;
     fn read<'a>(&'a self, database: &'a str, id: &'a str) -> Reply<'a, String>;
     fn find<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, Box<dyn Cursor>>;
+    /// Reads one page of a query's results.
+    fn page<'a>(&'a self, database: &'a str, find: Find, page: Page) -> Reply<'a, PageOf>;
+    /// Says how a query would be run.
+    fn explain<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, PlanTree>;
     fn count<'a>(
         &'a self,
         database: &'a str,

@@ -8,9 +8,10 @@ use std::pin::Pin;
 use super::router::mismatched;
 use super::{Client, Database};
 use crate::transport::message::{
-    DatabaseInfo, MasterInfo, MasterRequest, MasterResponse, ShardInfo, ShardStats, WorkerInfo,
+    DatabaseInfo, IndexDefinition, MasterInfo, MasterRequest, MasterResponse, ShardInfo,
+    ShardStats, WorkerInfo,
 };
-use crate::types::{Address, Result, ShardId, validate_database_name, validate_field_path};
+use crate::types::{Address, Result, ShardId, validate_database_name};
 
 /// A database and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,15 +31,16 @@ pub struct CreateDatabase {
     name: String,
     indexes: Vec<Vec<String>>,
     shards: Option<u32>,
+    deny_full_scan: bool,
 }
 
 impl CreateDatabase {
-    /// Adds an index on one top-level field.
+    /// Adds an index on one field, a path such as `addr.city`.
     pub fn index(self, field: impl Into<String>) -> Self {
         self.index_on([field.into()])
     }
 
-    /// Adds an index on several top-level fields, ordered by the first, then the next.
+    /// Adds an index on several fields, ordered by the first, then the next.
     pub fn index_on<F: Into<String>>(mut self, fields: impl IntoIterator<Item = F>) -> Self {
         self.indexes.push(fields.into_iter().map(Into::into).collect());
         self
@@ -50,16 +52,24 @@ impl CreateDatabase {
         self
     }
 
+    /// Refuses queries that would look at every document, as [`Database::set_deny_full_scan`] does.
+    pub fn deny_full_scan(mut self) -> Self {
+        self.deny_full_scan = true;
+        self
+    }
+
     async fn create(self) -> Result<Database> {
         validate_database_name(&self.name)?;
-        self.indexes.iter().flatten().try_for_each(|field| validate_field_path(field))?;
+        let define = |fields: &Vec<String>| IndexDefinition::new(None, fields.iter().cloned());
+        let indexes = self.indexes.iter().map(define).collect::<Result<Vec<_>>>()?;
         let router = &self.client.router;
         let created = router.change_masters(
             |request| MasterRequest::CreateDatabase {
                 request,
                 name: self.name.clone(),
-                indexes: self.indexes.clone(),
+                indexes: indexes.clone(),
                 shards: self.shards,
+                deny_full_scan: self.deny_full_scan,
             },
             router.deadline(self.client.timeout),
             self.client.named,
@@ -94,6 +104,7 @@ impl Client {
             name: name.to_owned(),
             indexes: Vec::new(),
             shards: None,
+            deny_full_scan: false,
         }
     }
 

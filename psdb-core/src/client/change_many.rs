@@ -34,12 +34,13 @@ use serde::Serialize;
 use super::cursor::merge_skipped;
 use super::database::Database;
 use super::document::FromDocument;
-use super::handle::Handle;
+use super::handle::{Answerer, Handle};
 use super::router::mismatched;
 use crate::codec::EncodedDocument;
 use crate::query::Program;
 use crate::transport::message::{
-    Among, Selection, ShardRequest, ShardResponse, SkippedDocuments, WriteOp, WriteReceipt,
+    Among, DatabaseInfo, Selection, ShardRequest, ShardResponse, SkippedDocuments, WriteOp,
+    WriteReceipt,
 };
 use crate::types::{DatabaseId, DocumentId, Error, Limits, Outcome, Result, ShardId};
 
@@ -101,10 +102,10 @@ impl<T: FromDocument> Database<T> {
     /// ```
     pub async fn update_many<S: Serialize + ?Sized>(
         &self,
-        filter: &str,
+        filter: impl Into<String>,
         patch: &S,
     ) -> Result<UpdatedMany> {
-        self.update_many_encoded(filter, EncodedDocument::from_serialize(patch)?).await
+        self.update_many_encoded(filter.into(), EncodedDocument::from_serialize(patch)?).await
     }
 
     /// As [`Database::update_many`], the fields being given as JSON text.
@@ -112,14 +113,18 @@ impl<T: FromDocument> Database<T> {
     /// # Errors
     ///
     /// As [`Database::update_many`].
-    pub async fn update_many_json(&self, filter: &str, patch: &str) -> Result<UpdatedMany> {
+    pub async fn update_many_json(
+        &self,
+        filter: impl Into<String>,
+        patch: &str,
+    ) -> Result<UpdatedMany> {
         let patch = EncodedDocument::from_json(patch.as_bytes(), &Limits::DEFAULT)?;
-        self.update_many_encoded(filter, patch).await
+        self.update_many_encoded(filter.into(), patch).await
     }
 
     async fn update_many_encoded(
         &self,
-        filter: &str,
+        filter: String,
         patch: EncodedDocument,
     ) -> Result<UpdatedMany> {
         let (None, patch) = patch.split_id()? else {
@@ -141,8 +146,8 @@ impl<T: FromDocument> Database<T> {
     ///
     /// [`Error::InvalidQuery`] and [`Error::DatabaseNotFound`] before anything is deleted;
     /// [`Error::PartlyDone`] when something fails after some documents were.
-    pub async fn delete_many(&self, filter: &str) -> Result<DeletedMany> {
-        let tally = change_many(&self.typed(), filter, Change::Delete).await?;
+    pub async fn delete_many(&self, filter: impl Into<String>) -> Result<DeletedMany> {
+        let tally = change_many(&self.typed(), filter.into(), Change::Delete).await?;
         Ok(DeletedMany { matched: tally.matched, deleted: tally.changed, skipped: tally.skipped })
     }
 }
@@ -191,15 +196,18 @@ impl Tally {
     }
 }
 
-async fn change_many(database: &Database, filter: &str, change: Change) -> Result<Tally> {
+async fn change_many(database: &Database, filter: String, change: Change) -> Result<Tally> {
     // Compiled here for the error only; the shards compile the text themselves.
-    Program::compile(filter)?;
+    Program::compile(&filter)?;
     let filter: Arc<str> = filter.into();
     let handle = Arc::new(Handle::new(database.router().clone(), database.timeout()));
-    let done = database.on_every_shard(|id, shard| {
+    let done = database.on_every_shard(|info, shard| {
         let (database, filter, change) = (database.clone(), filter.clone(), change.clone());
         let (handle, tally) = (handle.clone(), Tally::default());
-        let mut job = Job { database, id, shard, filter, change, handle, number: 0, tally };
+        let (id, deny_full_scan) = (info.id, info.deny_full_scan);
+        let number = 0;
+        let mut job =
+            Job { database, id, deny_full_scan, shard, filter, change, handle, number, tally };
         async move {
             let ended = job.run().await;
             (job.tally, ended)
@@ -210,15 +218,16 @@ async fn change_many(database: &Database, filter: &str, change: Change) -> Resul
 
 impl Database {
     /// Runs `work` on every shard at once and adds up what was done, even if some failed.
-    async fn on_every_shard<F>(&self, work: impl Fn(DatabaseId, ShardId) -> F) -> Result<Tally>
+    async fn on_every_shard<F>(&self, work: impl Fn(&DatabaseInfo, ShardId) -> F) -> Result<Tally>
     where
         F: Future<Output = (Tally, Result<()>)> + Send + 'static,
     {
         crate::types::validate_database_name(self.name())?;
         let deadline = self.router().deadline(self.timeout());
+        self.router().fresh_route(self.name(), deadline).await?;
         let done = self.router().with_route(self.name(), deadline, |route| {
             let start =
-                |shard: &ShardId| (*shard, self.router().env().spawn(work(route.info.id, *shard)));
+                |shard: &ShardId| (*shard, self.router().env().spawn(work(&route.info, *shard)));
             let tasks: Vec<_> = route.info.shards.iter().map(start).collect();
             async move {
                 let (mut tally, mut failure) = (Tally::default(), None);
@@ -252,6 +261,7 @@ impl Database {
 struct Job {
     database: Database,
     id: DatabaseId,
+    deny_full_scan: bool,
     shard: ShardId,
     filter: Arc<str>,
     change: Change,
@@ -317,10 +327,14 @@ impl Job {
     async fn select(&mut self, among: Among) -> Result<Selection> {
         let router = self.database.router();
         let deadline = router.deadline(self.database.timeout());
-        let (database, handle) = (self.id, self.handle.number());
-        let request =
-            ShardRequest::Select { database, handle, filter: self.filter.to_string(), among };
-        self.handle.begun(self.shard);
+        let request = ShardRequest::Select {
+            database: self.id,
+            handle: self.handle.number(),
+            filter: self.filter.to_string(),
+            among,
+            deny_full_scan: self.deny_full_scan,
+        };
+        self.handle.begun(self.shard, Answerer::Leader);
         let answer = router.ask_shard(self.shard, &request, deadline).await;
         self.handle.ended(self.shard);
         match answer? {

@@ -24,24 +24,29 @@ use super::handle::Handle;
 use super::router::{Router, mismatched};
 use crate::codec::{EncodedDocument, ValueRef};
 use crate::transport::message::{Page, Row, ShardRequest, ShardResponse, SkippedDocuments};
-use crate::types::{DocumentId, Result, ShardId, Value};
+use crate::types::{Address, DocumentId, Result, ShardId, Value};
 
 /// One result.
-enum Item {
+pub(super) enum Item {
     Document(EncodedDocument),
     Selected(DocumentId, Value),
 }
 
+/// One result with its sort key, if the query has an order.
+type Keyed = (Option<Value>, Item);
+
 /// What is left of one shard's results.
 struct Part {
     shard: ShardId,
-    page: VecDeque<(Option<Value>, Item)>,
+    /// The replica that has the rest, unless that is the leader.
+    at: Option<Address>,
+    page: VecDeque<Keyed>,
     cursor: Option<u64>,
     skipped: SkippedDocuments,
 }
 
 /// The merged results of all shards.
-struct Merge {
+pub(super) struct Merge {
     router: Arc<Router>,
     timeout: Duration,
     /// `None` when the query is over.
@@ -49,6 +54,7 @@ struct Merge {
     descending: bool,
     skip: u64,
     left: u64,
+    age: Duration,
     parts: Vec<Part>,
 }
 
@@ -59,7 +65,9 @@ pub(super) struct Start {
     pub(super) skip: u64,
     pub(super) limit: Option<u64>,
     pub(super) timeout: Duration,
-    pub(super) pages: Vec<(ShardId, Page)>,
+    /// How old the state may have been when the query began.
+    pub(super) age: Duration,
+    pub(super) pages: Vec<(ShardId, Option<Address>, Page)>,
 }
 
 /// The results of a query; read them with [`Cursor::next`] or [`Cursor::try_collect`]. Dropping it
@@ -91,8 +99,8 @@ impl<T: FromDocument> Cursor<T> {
     pub async fn next(&mut self) -> Option<Result<T>> {
         let document = match self.merge.next().await {
             Ok(None) => return None,
-            Ok(Some(Item::Document(document))) => T::from_document(document),
-            Ok(Some(Item::Selected(..))) => Err(mismatched("a shard")),
+            Ok(Some((_, Item::Document(document)))) => T::from_document(document),
+            Ok(Some((_, Item::Selected(..)))) => Err(mismatched("a shard")),
             Err(error) => Err(error),
         };
         if document.is_err() {
@@ -114,6 +122,12 @@ impl<T: FromDocument> Cursor<T> {
         Ok(documents.into_iter().collect())
     }
 
+    /// How old the results may have been when the query began: zero, but for
+    /// [`super::Database::stale_ok`].
+    pub fn age(&self) -> Duration {
+        self.merge.age
+    }
+
     /// Documents on which a lambda raised, as far as the results have been read.
     pub fn skipped(&self) -> SkippedDocuments {
         self.merge.skipped()
@@ -133,8 +147,8 @@ impl SelectedCursor {
     pub async fn next(&mut self) -> Option<Result<Value>> {
         let value = match self.merge.next().await {
             Ok(None) => return None,
-            Ok(Some(Item::Selected(_, value))) => Ok(value),
-            Ok(Some(Item::Document(_))) => Err(mismatched("a shard")),
+            Ok(Some((_, Item::Selected(_, value)))) => Ok(value),
+            Ok(Some((_, Item::Document(_)))) => Err(mismatched("a shard")),
             Err(error) => Err(error),
         };
         if value.is_err() {
@@ -156,6 +170,12 @@ impl SelectedCursor {
         Ok(values.into_iter().collect())
     }
 
+    /// How old the results may have been when the query began: zero, but for
+    /// [`super::Database::stale_ok`].
+    pub fn age(&self) -> Duration {
+        self.merge.age
+    }
+
     /// Documents on which a lambda raised, as far as the results have been read.
     pub fn skipped(&self) -> SkippedDocuments {
         self.merge.skipped()
@@ -163,12 +183,12 @@ impl SelectedCursor {
 }
 
 impl Merge {
-    fn new(router: Arc<Router>, start: Start) -> Result<Merge> {
+    pub(super) fn new(router: Arc<Router>, start: Start) -> Result<Merge> {
         let mut parts = Vec::with_capacity(start.pages.len());
-        for (shard, page) in start.pages {
+        for (shard, at, page) in start.pages {
             let (page_of, cursor) = (VecDeque::new(), None);
             let skipped = SkippedDocuments::default();
-            let mut part = Part { shard, page: page_of, cursor, skipped };
+            let mut part = Part { shard, at, page: page_of, cursor, skipped };
             part.turn(page, &start.handle)?;
             parts.push(part);
         }
@@ -179,12 +199,13 @@ impl Merge {
             descending: start.descending,
             skip: start.skip,
             left: start.limit.unwrap_or(u64::MAX),
+            age: start.age,
             parts,
         })
     }
 
-    /// The next row; an error or the end ends it.
-    async fn next(&mut self) -> Result<Option<Item>> {
+    /// The next row with its sort key; an error or the end ends it.
+    pub(super) async fn next(&mut self) -> Result<Option<Keyed>> {
         let next = self.advance().await;
         if !matches!(next, Ok(Some(_))) {
             self.end();
@@ -192,25 +213,25 @@ impl Merge {
         next
     }
 
-    fn skipped(&self) -> SkippedDocuments {
+    pub(super) fn skipped(&self) -> SkippedDocuments {
         merge_skipped(self.parts.iter().map(|part| part.skipped.clone()))
     }
 
     /// Ends the query wherever it is.
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.handle = None;
     }
 
-    async fn advance(&mut self) -> Result<Option<Item>> {
+    async fn advance(&mut self) -> Result<Option<Keyed>> {
         while self.left > 0 && self.handle.is_some() {
             self.refill().await?;
-            let Some(item) = self.take_smallest() else { return Ok(None) };
+            let Some(next) = self.take_smallest() else { return Ok(None) };
             if self.skip > 0 {
                 self.skip -= 1;
                 continue;
             }
             self.left -= 1;
-            return Ok(Some(item));
+            return Ok(Some(next));
         }
         Ok(None)
     }
@@ -224,7 +245,8 @@ impl Merge {
             {
                 let request = ShardRequest::NextPage { handle: handle.number(), cursor };
                 let deadline = self.router.deadline(self.timeout);
-                match self.router.ask_shard(part.shard, &request, deadline).await? {
+                let (shard, at) = (part.shard, part.at.as_ref());
+                match self.router.ask_for_more(shard, at, &request, deadline).await? {
                     ShardResponse::Page(page) => part.turn(page, handle)?,
                     _ => return Err(mismatched(&format!("shard {}", part.shard))),
                 }
@@ -233,7 +255,7 @@ impl Merge {
         Ok(())
     }
 
-    fn take_smallest(&mut self) -> Option<Item> {
+    fn take_smallest(&mut self) -> Option<Keyed> {
         let descending = self.descending;
         let with_results = self.parts.iter_mut().filter(|part| !part.page.is_empty());
         let smallest = with_results.min_by(|a, b| {
@@ -245,7 +267,7 @@ impl Merge {
             let by_key = if descending { by_key.reverse() } else { by_key };
             by_key.then_with(|| a.id().cmp(b.id()))
         });
-        smallest?.page.pop_front().map(|(_, item)| item)
+        smallest?.page.pop_front()
     }
 }
 
@@ -269,7 +291,15 @@ impl Part {
 }
 
 impl Item {
-    fn id(&self) -> &str {
+    /// About how many bytes it takes.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Item::Document(document) => document.bytes().len(),
+            Item::Selected(_, value) => value.to_json().len(),
+        }
+    }
+
+    pub(super) fn id(&self) -> &str {
         match self {
             Item::Document(document) => id_of(document),
             Item::Selected(id, _) => id.as_str(),

@@ -13,19 +13,19 @@ use super::cursor::merge_skipped;
 use super::document::{Document, FromDocument};
 use super::find::Find;
 use super::group::GroupBy;
-use super::handle::Handle;
+use super::handle::{Answerer, Handle};
 use super::map_cache::Route;
 use super::named::NamedRequest;
 use super::router::{Router, mismatched};
 use super::stale::StaleReads;
 use super::write::{Change, Inserted, Updated, WriteOne};
 use crate::codec::EncodedDocument;
-use crate::query::{Aggregate, Program};
+use crate::query::{Aggregate, PlanTree, Program};
 use crate::transport::message::{
-    ShardRequest, ShardResponse, ShardStats, SkippedDocuments, WriteOp, WriteReceipt,
+    DatabaseInfo, ShardRequest, ShardResponse, ShardStats, SkippedDocuments, WriteOp, WriteReceipt,
 };
 use crate::types::{
-    DatabaseId, DocumentId, Error, Limits, Outcome, Result, ShardId, validate_database_name,
+    DocumentId, Error, Limits, Outcome, Result, ShardId, validate_database_name,
     validate_document_id,
 };
 
@@ -305,7 +305,28 @@ impl<T: FromDocument> Database<T> {
 
     /// Finds the documents a lambda matches; describe the rest, then await for a cursor.
     ///
-    /// A document on which the lambda raises does not match and is counted as skipped.
+    /// The lambda is a text, or built with [`crate::query::expr`]; so it is wherever a lambda is
+    /// taken. A document on which it raises does not match and is counted as skipped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use psdb_core::query::expr::field;
+    /// use psdb_core::{Cluster, Document};
+    /// use serde_json::json;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let cluster = Cluster::memory().await?;
+    /// let users = cluster.client().create_database("users").await?;
+    /// users.insert_many([json!({"age": 36}), json!({"age": 17})]).await?;
+    /// let text: Vec<Document> = users.find("lambda d: d['age'] > 30").await?.try_collect().await?;
+    /// let built: Vec<Document> = users.find(field("age").gt(30)).await?.try_collect().await?;
+    /// assert_eq!(text, built);
+    /// assert_eq!(users.count(field("age").gt(30)).await?.count, 1);
+    /// # Ok::<(), psdb_core::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn find(&self, filter: impl Into<String>) -> Find<T> {
         Find::new(self.clone(), Some(filter.into()))
     }
@@ -332,9 +353,20 @@ impl<T: FromDocument> Database<T> {
     /// # Errors
     ///
     /// [`Error::InvalidQuery`], [`Error::DatabaseNotFound`], [`Error::Unavailable`].
-    pub async fn count(&self, filter: &str) -> Result<Count> {
-        Program::compile(filter)?;
-        self.count_matching(Some(filter.to_owned())).await
+    pub async fn count(&self, filter: impl Into<String>) -> Result<Count> {
+        let filter = filter.into();
+        Program::compile(&filter)?;
+        self.count_matching(Some(filter)).await
+    }
+
+    /// Says how the documents a lambda matches would be found; for a sort, limits and the like see
+    /// [`Find::explain`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidQuery`], [`Error::DatabaseNotFound`], [`Error::Unavailable`].
+    pub async fn explain(&self, filter: impl Into<String>) -> Result<PlanTree> {
+        self.find(filter).explain().await
     }
 
     /// Counts all documents.
@@ -383,10 +415,11 @@ impl<T: FromDocument> Database<T> {
 
     async fn count_matching(&self, filter: Option<String>) -> Result<Count> {
         let handle = Handle::new(self.router.clone(), self.timeout);
-        let asked = self.ask_all(Some(&handle), |database| ShardRequest::Count {
-            database,
+        let asked = self.ask_all(Some(&handle), |info| ShardRequest::Count {
+            database: info.id,
             handle: handle.number(),
             filter: filter.clone(),
+            deny_full_scan: info.deny_full_scan,
         });
         let mut sum = 0;
         let mut parts = Vec::new();
@@ -409,7 +442,7 @@ impl<T: FromDocument> Database<T> {
     pub async fn stats(&self) -> Result<ShardStats> {
         let mut sum = ShardStats::default();
         for (shard, response) in
-            self.ask_all(None, |database| ShardRequest::Stats { database }).await?
+            self.ask_all(None, |info| ShardRequest::Stats { database: info.id }).await?
         {
             let ShardResponse::Stats(stats) = response else {
                 return Err(mismatched(&format!("shard {shard}")));
@@ -477,17 +510,18 @@ impl<T: FromDocument> Database<T> {
     pub(super) async fn ask_all(
         &self,
         handle: Option<&Handle>,
-        request: impl Fn(DatabaseId) -> ShardRequest,
+        request: impl Fn(&DatabaseInfo) -> ShardRequest,
     ) -> Result<Vec<(ShardId, ShardResponse)>> {
         validate_database_name(&self.name)?;
         let deadline = self.router.deadline(self.timeout);
+        self.router.fresh_route(&self.name, deadline).await?;
         let asked = self.router.with_route(&self.name, deadline, |route| {
-            let request = request(route.info.id);
+            let request = request(&route.info);
             async move {
                 let ask = |shard: &ShardId| {
                     let (router, request, shard) = (self.router.clone(), request.clone(), *shard);
                     if let Some(handle) = handle {
-                        handle.begun(shard);
+                        handle.begun(shard, Answerer::Leader);
                     }
                     let task = async move { router.ask_shard(shard, &request, deadline).await };
                     (shard, self.router.env().spawn(task))

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::env::Instant;
 use crate::sharding::{HashRing, ShardMap, document_ring};
 use crate::transport::message::DatabaseInfo;
 use crate::types::{Address, DatabaseId, DocumentId, ShardId};
@@ -20,12 +21,14 @@ use crate::types::{Address, DatabaseId, DocumentId, ShardId};
 pub(super) struct Route {
     pub(super) info: DatabaseInfo,
     ring: HashRing<ShardId>,
+    /// When it was heard from the masters.
+    pub(super) heard: Instant,
 }
 
 impl Route {
-    fn new(info: DatabaseInfo) -> Route {
+    fn new(info: DatabaseInfo, heard: Instant) -> Route {
         let ring = document_ring(info.ring, &info.shards);
-        Route { info, ring }
+        Route { info, ring, heard }
     }
 
     /// The shard of a document; `None` for a database without shards, which masters never make.
@@ -69,9 +72,9 @@ impl MapCache {
         self.routes.lock().get(name).cloned()
     }
 
-    pub(super) fn put_route(&self, info: DatabaseInfo) -> Arc<Route> {
+    pub(super) fn put_route(&self, info: DatabaseInfo, heard: Instant) -> Arc<Route> {
         let name = info.name.clone();
-        let route = Arc::new(Route::new(info));
+        let route = Arc::new(Route::new(info, heard));
         self.routes.lock().insert(name, route.clone());
         route
     }

@@ -23,7 +23,7 @@ use super::ClientOptions;
 use super::map_cache::{MapCache, Route};
 use super::named::NamedRequest;
 use super::session::{Session, Ticket};
-use crate::codec::frame;
+use crate::codec::{PageKey, frame};
 use crate::env::{Env, Instant};
 use crate::transport::message::{
     DatabaseInfo, DatabaseState, MasterRequest, MasterResponse, ShardRequest, ShardResponse,
@@ -37,6 +37,10 @@ use crate::types::{
 
 /// How long one attempt of a query may take: it may have much to read.
 const QUERY_ATTEMPT: Duration = Duration::from_secs(10);
+/// How old the masters' word on how a database may be read may get.
+const ROUTE_AGE: Duration = Duration::from_secs(5);
+/// How long a query waits for a newer word.
+const ROUTE_PATIENCE: Duration = Duration::from_millis(250);
 /// How long to wait before a database that is still being created is looked up again.
 const CREATING_PAUSE: Duration = Duration::from_millis(10);
 
@@ -48,6 +52,7 @@ pub(super) struct Router {
     pub(super) options: ClientOptions,
     cache: MapCache,
     session: Session,
+    page_key: Mutex<Option<PageKey>>,
 }
 
 /// The answer to a question that was not asked.
@@ -74,6 +79,7 @@ impl Router {
             options,
             cache: MapCache::default(),
             session,
+            page_key: Mutex::default(),
         }
     }
 
@@ -129,6 +135,17 @@ impl Router {
         self.number(GroupId::METADATA, named.map(|named| (named, 1)), evicted)
     }
 
+    /// The key that authenticates tokens of pages; it never changes.
+    pub(super) async fn page_key(&self, deadline: Instant) -> Result<PageKey> {
+        if let Some(key) = *self.page_key.lock() {
+            return Ok(key);
+        }
+        match self.ask_masters(&MasterRequest::GetPageKey, deadline).await? {
+            MasterResponse::PageKey(key) => Ok(*self.page_key.lock().insert(key)),
+            _ => Err(mismatched("the masters")),
+        }
+    }
+
     /// Notes how far the masters' log had reached when they forgot this client.
     pub(super) fn observe_masters(&self, horizon: LogIndex) {
         self.session.observe(GroupId::METADATA, horizon);
@@ -176,7 +193,7 @@ impl Router {
             let request = MasterRequest::GetDatabase { name: name.to_owned() };
             match self.ask_masters(&request, deadline).await? {
                 MasterResponse::Database(info) if info.state != DatabaseState::Creating => {
-                    return Ok(self.cache.put_route(info));
+                    return Ok(self.cache.put_route(info, self.env.instant()));
                 }
                 MasterResponse::Database(_) if self.left(deadline) > CREATING_PAUSE => {
                     self.env.sleep(CREATING_PAUSE).await;
@@ -193,9 +210,27 @@ impl Router {
         }
     }
 
+    /// The route to a database that is to be queried: how it may be read is known to be so within
+    /// the last seconds, if the masters can be asked.
+    pub(super) async fn fresh_route(&self, name: &str, deadline: Instant) -> Result<Arc<Route>> {
+        let route = self.route(name, deadline).await?;
+        if self.env.instant().elapsed_since(route.heard) < ROUTE_AGE {
+            return Ok(route);
+        }
+        let request = MasterRequest::GetDatabase { name: name.to_owned() };
+        let asking = self.ask_masters(&request, deadline.min(self.deadline(ROUTE_PATIENCE)));
+        Ok(match asking.await {
+            Ok(MasterResponse::Database(info)) if info.id == route.info.id => {
+                self.cache.put_route(info, self.env.instant())
+            }
+            // It serves on without masters, and tells by itself when it is gone.
+            _ => self.cache.put_route(route.info.clone(), self.env.instant()),
+        })
+    }
+
     /// Remembers a database that was just created.
     pub(super) fn learn(&self, info: DatabaseInfo) {
-        self.cache.put_route(info);
+        self.cache.put_route(info, self.env.instant());
     }
 
     /// Forgets a database that was just deleted.
@@ -226,17 +261,56 @@ impl Router {
         self.ask_shard_knowing(shard, request, deadline, &mut Attempts::default()).await
     }
 
-    /// Asks any replica of a shard that knows to be at most `max_age` old; returns how old it is.
+    /// Where the replicas of a shard are, as far as is known.
+    pub(super) fn replicas(&self, shard: ShardId) -> Vec<Address> {
+        self.cache.replicas(shard)
+    }
+
+    /// Asks for the next page of whoever has it: a certain replica, or the leader.
+    pub(super) async fn ask_for_more(
+        &self,
+        shard: ShardId,
+        at: Option<&Address>,
+        request: &ShardRequest,
+        deadline: Instant,
+    ) -> Result<ShardResponse> {
+        match at {
+            Some(at) => self.ask_at(shard, at, request, deadline).await,
+            None => self.ask_shard(shard, request, deadline).await,
+        }
+    }
+
+    /// Asks one certain replica of a shard.
+    pub(super) async fn ask_at(
+        &self,
+        shard: ShardId,
+        at: &Address,
+        request: &ShardRequest,
+        deadline: Instant,
+    ) -> Result<ShardResponse> {
+        let what = format!("shard {shard}");
+        let target =
+            Target { what: &what, service: Service::Shard, group: GroupId::of_shard(shard) };
+        let (body, mut attempts) = (frame::encode(request), Attempts::default());
+        let (at, attempt) = (std::slice::from_ref(at), attempt_of(request));
+        let answer =
+            self.caller.ask_each(target, at, &body, deadline, attempt, &mut attempts).await;
+        answer.map_or_else(|| Err(attempts.give_up(&what)), |(_, answer)| answer)
+    }
+
+    /// Asks any replica of a shard that knows to be at most `max_age` old; returns which one it
+    /// was, and how old it is.
     pub(super) async fn ask_any(
         &self,
         shard: ShardId,
         request: ShardRequest,
         max_age: Duration,
         deadline: Instant,
-    ) -> Result<(ShardResponse, Duration)> {
+    ) -> Result<(ShardResponse, Duration, Address)> {
         let what = format!("shard {shard}");
         let target =
             Target { what: &what, service: Service::Shard, group: GroupId::of_shard(shard) };
+        let attempt = attempt_of(&request);
         let body = frame::encode(&ShardRequest::Stale { max_age, request: Box::new(request) });
         let mut attempts = Attempts::default();
         loop {
@@ -245,11 +319,14 @@ impl Router {
                 let first = self.env.random_below(replicas.len() as u64) as usize;
                 replicas.rotate_left(first);
             }
-            let answer = self.caller.ask_each(target, &replicas, &body, deadline, &mut attempts);
+            let answer =
+                self.caller.ask_each(target, &replicas, &body, deadline, attempt, &mut attempts);
             match answer.await {
-                Some(Ok(ShardResponse::Stale { age, response })) => return Ok((*response, age)),
-                Some(Ok(_)) => return Err(mismatched(&what)),
-                Some(Err(error)) => return Err(error),
+                Some((at, Ok(ShardResponse::Stale { age, response }))) => {
+                    return Ok((*response, age, at));
+                }
+                Some((_, Ok(_))) => return Err(mismatched(&what)),
+                Some((_, Err(error))) => return Err(error),
                 None => {}
             }
             if !replicas.is_empty() {
@@ -273,14 +350,7 @@ impl Router {
         let what = format!("shard {shard}");
         let group = GroupId::of_shard(shard);
         let target = Target { what: &what, service: Service::Shard, group };
-        let attempt = match request {
-            ShardRequest::Query { .. }
-            | ShardRequest::Group { .. }
-            | ShardRequest::Select { .. }
-            | ShardRequest::Count { .. }
-            | ShardRequest::NextPage { .. } => QUERY_ATTEMPT,
-            _ => ATTEMPT,
-        };
+        let attempt = attempt_of(request);
         let body = frame::encode(request);
         loop {
             let replicas = self.cache.replicas(shard);
@@ -384,6 +454,18 @@ impl Router {
                 result => return result,
             }
         }
+    }
+}
+
+/// How long one attempt may take.
+fn attempt_of(request: &ShardRequest) -> Duration {
+    match request {
+        ShardRequest::Query { .. }
+        | ShardRequest::Group { .. }
+        | ShardRequest::Select { .. }
+        | ShardRequest::Count { .. }
+        | ShardRequest::NextPage { .. } => QUERY_ATTEMPT,
+        _ => ATTEMPT,
     }
 }
 

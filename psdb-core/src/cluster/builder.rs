@@ -14,6 +14,7 @@ use super::{Cluster, Inner, REPLACE_AFTER};
 use crate::client::{Client, ClientOptions};
 use crate::env::{Env, SimDisk, random};
 use crate::raft::RaftConfig;
+use crate::storage::PageCache;
 use crate::transport::in_process::Network;
 use crate::types::{Address, Error, Result};
 
@@ -45,6 +46,7 @@ pub struct ClusterBuilder {
     data_dir: Option<PathBuf>,
     raft: RaftConfig,
     replace_after: Duration,
+    cache_bytes: Option<u64>,
 }
 
 impl Default for ClusterBuilder {
@@ -58,6 +60,7 @@ impl Default for ClusterBuilder {
             data_dir: None,
             raft: RaftConfig::default(),
             replace_after: REPLACE_AFTER,
+            cache_bytes: None,
         }
     }
 }
@@ -114,6 +117,13 @@ impl ClusterBuilder {
         self
     }
 
+    /// How many bytes of pages all nodes together keep in memory; a quarter of the machine's memory
+    /// on real files, 64 MiB otherwise.
+    pub fn cache_bytes(mut self, bytes: u64) -> Self {
+        self.cache_bytes = Some(bytes);
+        self
+    }
+
     /// Starts the cluster and waits until it can serve.
     ///
     /// # Errors
@@ -123,7 +133,7 @@ impl ClusterBuilder {
     pub async fn start(self) -> Result<Cluster> {
         self.check()?;
         let env = self.env();
-        let plan = self.plan();
+        let plan = self.plan(&env);
         let network = Network::new(env.clone());
         let mut nodes = BTreeMap::new();
         let names = (1..=self.masters)
@@ -164,7 +174,7 @@ impl ClusterBuilder {
         }
     }
 
-    fn plan(&self) -> Plan {
+    fn plan(&self, env: &Env) -> Plan {
         let master = |n: u32| format!("master-{n}");
         Plan {
             masters: (1..=self.masters).map(|n| (master(n), Address::from(master(n)))).collect(),
@@ -173,6 +183,7 @@ impl ClusterBuilder {
             workers: self.workers,
             raft: self.raft.clone(),
             replace_after: self.replace_after,
+            cache: PageCache::for_process(env, self.cache_bytes),
             root: self.data_dir.clone().unwrap_or_else(|| PathBuf::from("/psdb")),
             simulated_disks: self.data_dir.is_none(),
         }

@@ -11,6 +11,7 @@ use super::builder::assemble;
 use super::node::{Node, NodeRole, Plan};
 use crate::env::Env;
 use crate::raft::RaftConfig;
+use crate::storage::PageCache;
 use crate::transport::in_process::Network;
 use crate::types::{Address, Result};
 
@@ -19,7 +20,7 @@ const NODE: &str = "node-1";
 /// How many shards an embedded database has.
 const SHARDS: u32 = 4;
 
-pub(super) async fn start(env: Env, path: &Path) -> Result<Cluster> {
+pub(super) async fn start(env: Env, path: &Path, cache_bytes: Option<u64>) -> Result<Cluster> {
     let plan = Plan {
         masters: BTreeMap::from([(NODE.to_owned(), Address::from(NODE))]),
         shards: SHARDS,
@@ -27,6 +28,7 @@ pub(super) async fn start(env: Env, path: &Path) -> Result<Cluster> {
         workers: 1,
         raft: RaftConfig::default(),
         replace_after: REPLACE_AFTER,
+        cache: PageCache::for_process(&env, cache_bytes),
         root: path.to_owned(),
         simulated_disks: false,
     };

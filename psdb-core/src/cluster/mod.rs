@@ -85,10 +85,10 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// [`Error::Directory`] when another process has it open or it belongs to another node,
+    /// [`Error::DirectoryInUse`], [`Error::WrongIdentity`] when it belongs to another node,
     /// [`Error::Corrupt`] when it is damaged, [`Error::Storage`] when the disk refuses.
     pub async fn open(path: impl AsRef<Path>) -> Result<Cluster> {
-        embedded::start(Env::real(), path.as_ref()).await
+        embedded::start(Env::real(), path.as_ref(), None).await
     }
 
     /// Opens an embedded database that is gone when it is closed.
@@ -97,7 +97,7 @@ impl Cluster {
     ///
     /// [`Error::Internal`] when PSDB breaks a rule of its own.
     pub async fn memory() -> Result<Cluster> {
-        embedded::start(Env::memory(), Path::new("/psdb")).await
+        embedded::start(Env::memory(), Path::new("/psdb"), None).await
     }
 
     /// Opens an embedded database in `env`, so that a test can count its syncs or cut its power.
@@ -106,7 +106,21 @@ impl Cluster {
     ///
     /// As [`Cluster::open`].
     pub async fn open_in(env: Env, path: impl AsRef<Path>) -> Result<Cluster> {
-        embedded::start(env, path.as_ref()).await
+        embedded::start(env, path.as_ref(), None).await
+    }
+
+    /// As [`Cluster::open_in`], keeping at most about `cache_bytes` bytes of pages in memory instead
+    /// of a quarter of the machine's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::open`].
+    pub async fn open_with_cache(
+        env: Env,
+        path: impl AsRef<Path>,
+        cache_bytes: u64,
+    ) -> Result<Cluster> {
+        embedded::start(env, path.as_ref(), Some(cache_bytes)).await
     }
 
     /// Begins to describe a cluster of several nodes.
@@ -154,6 +168,11 @@ impl Cluster {
     pub async fn disk_stats(&self, node: &str) -> Result<DiskStats> {
         let nodes = self.0.nodes.lock().await;
         Ok(find(&nodes, node)?.disk_stats())
+    }
+
+    /// The bytes of all pages that the nodes keep in memory; see [`ClusterBuilder::cache_bytes`].
+    pub fn cached_bytes(&self) -> usize {
+        self.0.plan.cache.bytes()
     }
 
     /// Lets a new worker join, which needs no configuration anywhere else.

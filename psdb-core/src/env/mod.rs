@@ -29,6 +29,7 @@ pub mod sim_disk;
 pub mod task;
 
 mod instant;
+mod memory;
 mod trace;
 mod uuid;
 
@@ -121,6 +122,12 @@ impl Env {
     /// The disk that files of this `Env` live on.
     pub fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk
+    }
+
+    /// The bytes of memory this process may use: the machine's, or what its control group allows,
+    /// whichever is less. `None` where the system does not say, in memory and in simulation.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        if self.shared.blocks_inline { None } else { memory::limit_bytes() }
     }
 
     /// The wall clock. It may go back when an operator sets it; order nothing by it.

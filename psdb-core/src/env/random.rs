@@ -5,7 +5,10 @@
 //! [`seed_thread`] makes repeatable. A thread that was never seeded takes its seed from the
 //! operating system.
 //!
-//! Left out: secrets. Nothing here is meant for keys or passwords.
+//! The generator behind `Env` is ChaCha, seeded by the operating system outside of simulations, so
+//! that a key may be drawn from it.
+//!
+//! Left out: wiping of what was drawn from memory.
 
 use std::cell::RefCell;
 use std::fmt;

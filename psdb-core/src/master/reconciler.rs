@@ -1,7 +1,7 @@
 //! Does outside of the metadata what was decided inside of it.
 //!
 //! A database that is created has to be opened on each of its shards, one that is cleared or
-//! deleted has to be cleared or closed there. Each is an entry in the shard's own log, so a worker
+//! deleted has to be cleared or closed there, and shards are told which indexes they are to have. Each is an entry in the shard's own log, so a worker
 //! with an old map cannot write into a deleted database. The service does this at once for whoever
 //! waits; the leader's tick does it for what a dead leader left behind.
 //!
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{MasterOptions, placement, rebalance};
+use crate::codec::PageKey;
 use crate::env::Env;
 use crate::metadata::{Command, Metadata, Response, Unfinished};
 use crate::raft::{Group, ProposeError};
@@ -59,6 +60,19 @@ impl Reconciler {
             Response::Settings(settings) => Ok(settings.cluster),
             _ => Err(mismatched().into()),
         }
+    }
+
+    /// Draws the key that authenticates tokens of pages, if nobody has.
+    pub(super) async fn draw_page_key(&self) -> Result<(), ProposeError> {
+        if self.group.state().page_key().is_some() {
+            return Ok(());
+        }
+        let mut bytes = [0; 16];
+        let (low, high) = bytes.split_at_mut(8);
+        low.copy_from_slice(&self.env.random_u64().to_le_bytes());
+        high.copy_from_slice(&self.env.random_u64().to_le_bytes());
+        let command = Command::SetPageKey { key: PageKey::new(bytes) };
+        self.propose(&command, STEP_TIMEOUT).await.map(|_done| ())
     }
 
     /// Places the shards of a new cluster once enough workers live.
@@ -109,6 +123,9 @@ impl Reconciler {
                     self.clear(&database, token, STEP_TIMEOUT).await?;
                 }
                 Unfinished::Delete(database) => self.delete(&database, STEP_TIMEOUT).await?,
+                Unfinished::Index(database, version) => {
+                    self.tell_indexes(&database, version, STEP_TIMEOUT).await?;
+                }
             }
         }
         Ok(())
@@ -142,6 +159,23 @@ impl Reconciler {
         let done = Command::ClearDone { id: database.id, token, removed };
         self.propose(&done, timeout).await?;
         Ok(removed)
+    }
+
+    /// Tells each shard of a database which indexes it is to have.
+    pub(super) async fn tell_indexes(
+        &self,
+        database: &DatabaseInfo,
+        version: u64,
+        timeout: Duration,
+    ) -> Result<DatabaseInfo, ProposeError> {
+        let definitions = database.indexes.clone();
+        let request = ShardRequest::EnsureIndexes { database: database.id, version, definitions };
+        self.on_each_shard(database, &request, timeout).await?;
+        let told = Command::IndexesTold { id: database.id, version };
+        match self.propose(&told, timeout).await? {
+            Response::Database(database) => Ok(database),
+            _ => Err(mismatched().into()),
+        }
     }
 
     /// Closes a database on each of its shards and forgets it.
@@ -212,6 +246,7 @@ async fn change_database(
     let what = format!("shard {shard}");
     match caller.call(&what, Service::Shard, group, replicas, request, timeout).await? {
         ShardResponse::DatabaseChanged { removed } => Ok(removed),
+        ShardResponse::Indexes(_) => Ok(0),
         _ => Err(mismatched()),
     }
 }

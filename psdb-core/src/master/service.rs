@@ -4,36 +4,36 @@
 //! acknowledged; changes are checked, decided and proposed, and what they need outside of the
 //! metadata is done before the answer.
 //!
-//! Left out: what changes mean (`metadata`), what follows from them (`reconciler`).
+//! Left out: what changes mean (`metadata`), what follows from them (`reconciler`), databases and
+//! their indexes (`definitions`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::Core;
 use super::health::Health;
-use super::{Core, placement};
-use crate::codec::frame;
+use crate::codec::{PageKey, frame};
 use crate::metadata::{Command, Metadata, Registration, Response, moving_of};
 use crate::raft::ProposeError;
-use crate::sharding::RingSpec;
-use crate::transport::Message;
 use crate::transport::message::{
-    DatabaseInfo, DatabaseState, Heartbeat, HeartbeatReply, IndexDefinition, MasterInfo,
-    MasterRequest, MasterResponse, Reply, ShardInfo, ShardLoad, WorkerInfo, WorkerStatus,
+    DatabaseInfo, DatabaseState, Heartbeat, HeartbeatReply, MasterInfo, MasterRequest,
+    MasterResponse, Reply, ShardInfo, ShardLoad, WorkerInfo, WorkerStatus,
 };
-use crate::types::{
-    Error, IndexName, LogIndex, NodeId, Outcome, RequestId, Result, ShardId,
-    validate_database_name, validate_field_path,
-};
+use crate::types::{Error, LogIndex, NodeId, Outcome, RequestId, Result, ShardId};
 
 pub(super) type Answer<T> = std::result::Result<T, ProposeError>;
 
 impl Core {
     /// Answers one request to the masters.
-    pub(super) async fn master_message(&self, message: &Message) -> Bytes {
-        let answer = match frame::decode(&message.body) {
-            Ok(request) => self.answer(request, message.timeout).await,
+    pub(super) async fn master_message(
+        &self,
+        request: std::result::Result<MasterRequest, frame::FrameError>,
+        timeout: Duration,
+    ) -> Bytes {
+        let answer = match request {
+            Ok(request) => self.answer(request, timeout).await,
             Err(error) => Err(Error::InvalidRequest { reason: error.to_string() }.into()),
         };
         frame::encode(&match answer {
@@ -48,9 +48,11 @@ impl Core {
         self.group.read_barrier(timeout).await?;
         let metadata = self.group.state();
         match request {
-            MasterRequest::CreateDatabase { request, name, indexes, shards } => {
-                let created = self.create(&metadata, request, name, &indexes, shards, timeout);
-                Ok(MasterResponse::Database(created.await?))
+            request @ (MasterRequest::CreateDatabase { .. }
+            | MasterRequest::CreateIndex { .. }
+            | MasterRequest::DropIndex { .. }
+            | MasterRequest::ConfigureDatabase { .. }) => {
+                Ok(MasterResponse::Database(self.define(&metadata, request, timeout).await?))
             }
             MasterRequest::GetDatabase { name } => {
                 Ok(MasterResponse::Database(existing(&metadata, &name)?))
@@ -68,6 +70,7 @@ impl Core {
                 self.delete(request, name, timeout).await?;
                 Ok(MasterResponse::Deleted)
             }
+            MasterRequest::GetPageKey => Ok(MasterResponse::PageKey(page_key(&metadata)?)),
             MasterRequest::GetMap => {
                 let map = (**metadata.map()).clone();
                 Ok(MasterResponse::Map(map, self.master_addresses()))
@@ -102,56 +105,9 @@ impl Core {
             MasterRequest::Lock(request) => {
                 Ok(MasterResponse::Lock(self.lock(&metadata, request, timeout).await?))
             }
+            // Answered before, since everybody does so for himself.
+            MasterRequest::Introduce(_) => Err(mismatched()),
         }
-    }
-
-    async fn create(
-        &self,
-        metadata: &Metadata,
-        request: RequestId,
-        name: String,
-        indexes: &[Vec<String>],
-        shards: Option<u32>,
-        timeout: Duration,
-    ) -> Answer<DatabaseInfo> {
-        validate_database_name(&name)?;
-        let indexes = define_indexes(indexes)?;
-        let shards = self.choose_home(metadata, shards)?;
-        let command = Command::CreateDatabase { name, indexes, shards, ring: RingSpec::default() };
-        match self.group.propose(Some(request), &command, timeout).await?.response {
-            Response::Database(database) => self.reconciler.open(&database, timeout).await,
-            Response::Refused(error) => Err(error.into()),
-            _ => Err(mismatched()),
-        }
-    }
-
-    /// The least-loaded shards, by what was heard last.
-    fn choose_home(&self, metadata: &Metadata, wanted: Option<u32>) -> Result<Vec<ShardId>> {
-        let Some(settings) = metadata.settings().filter(|_| !metadata.map().shards.is_empty())
-        else {
-            let workers = metadata.workers().count();
-            let needed = self.options.initial_workers.max(self.options.replicas);
-            return Err(Error::Unavailable {
-                what: "the cluster".into(),
-                reason: format!("it waits for its first workers: {workers} of {needed} are here"),
-                outcome: Outcome::NotApplied,
-            });
-        };
-        let count = wanted.unwrap_or((settings.shards / 4).max(1));
-        if count == 0 || count > settings.shards {
-            return Err(Error::InvalidRequest {
-                reason: format!(
-                    "shards={count}: a database takes 1 to {} shards, as many as the cluster has",
-                    settings.shards
-                ),
-            });
-        }
-        let heard = sizes(&self.health.loads(metadata));
-        let loads = metadata.shard_summaries().into_iter().map(|(shard, summary)| {
-            let (documents, bytes) = heard.get(&shard).copied().unwrap_or_default();
-            placement::ShardLoadSummary { shard, documents, bytes, databases: summary.databases }
-        });
-        Ok(placement::home_shards(count as usize, &loads.collect::<Vec<_>>()))
     }
 
     async fn clear(&self, request: RequestId, name: String, timeout: Duration) -> Answer<u64> {
@@ -241,9 +197,11 @@ impl Core {
     fn masters(&self) -> Vec<MasterInfo> {
         let status = self.group.status();
         let leader = status.leader.as_ref().map(|(node, _)| *node);
+        let names = self.introductions.names();
         let voters = status.voters.into_iter();
         voters
             .map(|(node, address)| MasterInfo {
+                name: names.get(&node).map_or_else(|| node.to_string(), Clone::clone),
                 node,
                 address,
                 leads: leader == Some(node),
@@ -277,7 +235,7 @@ impl Core {
     }
 }
 
-type Loads = BTreeMap<NodeId, BTreeMap<ShardId, ShardLoad>>;
+pub(super) type Loads = BTreeMap<NodeId, BTreeMap<ShardId, ShardLoad>>;
 
 /// The replica that says it leads; of several, the one with the highest term.
 fn leader_of(loads: &Loads, shard: ShardId) -> Option<(NodeId, ShardLoad)> {
@@ -288,16 +246,6 @@ fn leader_of(loads: &Loads, shard: ShardId) -> Option<(NodeId, ShardLoad)> {
         .max_by_key(|(_, load)| load.term)
 }
 
-/// Documents and bytes of every shard: its replicas agree but for what some have still to apply.
-fn sizes(loads: &Loads) -> BTreeMap<ShardId, (u64, u64)> {
-    let mut sizes = BTreeMap::new();
-    for (shard, load) in loads.values().flatten() {
-        let size: &mut (u64, u64) = sizes.entry(*shard).or_default();
-        *size = (size.0.max(load.documents), size.1.max(load.bytes));
-    }
-    sizes
-}
-
 fn existing(metadata: &Metadata, name: &str) -> Result<DatabaseInfo> {
     metadata
         .database(name)
@@ -306,13 +254,12 @@ fn existing(metadata: &Metadata, name: &str) -> Result<DatabaseInfo> {
         .ok_or_else(|| Error::DatabaseNotFound { name: name.into() })
 }
 
-fn define_indexes(indexes: &[Vec<String>]) -> Result<Vec<IndexDefinition>> {
-    let define = |fields: &Vec<String>| {
-        fields.iter().try_for_each(|field| validate_field_path(field))?;
-        let name = IndexName::from(fields.join("_"));
-        Ok(IndexDefinition { name, fields: fields.clone() })
-    };
-    indexes.iter().map(define).collect()
+fn page_key(metadata: &Metadata) -> Result<PageKey> {
+    metadata.page_key().ok_or_else(|| Error::Unavailable {
+        what: "the key of page tokens".into(),
+        reason: "the cluster is being founded".into(),
+        outcome: Outcome::NotApplied,
+    })
 }
 
 pub(super) fn mismatched() -> ProposeError {

@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Settings;
 use super::lock_command::{LockAnswer, LockCommand};
+use crate::codec::PageKey;
 use crate::sharding::{Placement, RingSpec, ShardMap};
 use crate::transport::message::{
     DatabaseInfo, IndexDefinition, ShardLoad, WorkerInfo, WorkerStatus, WorkerTraits,
 };
-use crate::types::{Address, DatabaseId, Epoch, Error, NodeId, ShardId};
+use crate::types::{Address, DatabaseId, Epoch, Error, IndexName, NodeId, ShardId};
 
 /// One change of the masters' metadata.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub enum Command {
         shards: Vec<ShardId>,
         /// How they spread.
         ring: RingSpec,
+        /// Whether queries that would look at every document are refused.
+        deny_full_scan: bool,
     },
     /// Every shard of the database has opened it: it serves. Repeatable.
     DatabaseOpened {
@@ -72,6 +75,39 @@ pub enum Command {
     DeleteDone {
         /// The database.
         id: DatabaseId,
+    },
+    /// Wants one index more; the shards have to be told next. Repeatable.
+    CreateIndex {
+        /// The database's name.
+        database: String,
+        /// The index.
+        index: IndexDefinition,
+    },
+    /// Wants one index less; the shards have to be told next.
+    DropIndex {
+        /// The database's name.
+        database: String,
+        /// The index's name.
+        index: IndexName,
+    },
+    /// Every shard of the database has been told of this version of its indexes. Repeatable.
+    IndexesTold {
+        /// The database.
+        id: DatabaseId,
+        /// Which version.
+        version: u64,
+    },
+    /// Changes how a database may be read. Repeatable.
+    ConfigureDatabase {
+        /// Its name.
+        name: String,
+        /// Whether queries that would look at every document are refused.
+        deny_full_scan: bool,
+    },
+    /// Sets the key that authenticates tokens of pages; the first one counts. Repeatable.
+    SetPageKey {
+        /// The key, drawn at random.
+        key: PageKey,
     },
     /// A worker has started, maybe at a new address. Repeatable.
     RegisterWorker(Registration),

@@ -21,9 +21,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::indexes::{IndexNews, check_indexes};
 use super::{Metadata, Response, Settings, invalid, not_yet};
-use crate::sharding::RingSpec;
-use crate::transport::message::{DatabaseInfo, DatabaseState, IndexDefinition};
+use crate::transport::message::{DatabaseInfo, DatabaseState};
 use crate::types::{DatabaseId, Error, Result, ShardId, Timestamp};
 
 /// A clearing that is done.
@@ -46,6 +46,8 @@ pub struct DatabaseRecord {
     pub pending_clear: Option<u64>,
     /// The newest clearing that is done, so that a retry learns its result.
     pub last_clear: Option<Cleared>,
+    /// How far its shards have been told of its indexes.
+    pub index_news: IndexNews,
 }
 
 /// Work on a database that has begun and not ended, for whoever leads the masters now.
@@ -57,6 +59,8 @@ pub enum Unfinished {
     Clear(DatabaseInfo, u64),
     /// Close it on each of its shards, then propose `DeleteDone`.
     Delete(DatabaseInfo),
+    /// Tell each of its shards its indexes, then propose `IndexesTold` with this version.
+    Index(DatabaseInfo, u64),
 }
 
 impl Metadata {
@@ -75,20 +79,19 @@ impl Metadata {
         self.names.iter().filter_map(|(_, id)| self.database_by_id(*id))
     }
 
-    /// Every database that is not ready, oldest first, with what is left to do for it.
+    /// What is left to do for databases, those of the oldest first.
     pub fn unfinished(&self) -> Vec<Unfinished> {
-        self.databases.iter().filter_map(|(_, record)| record.unfinished()).collect()
+        self.databases.iter().flat_map(|(_, record)| record.unfinished()).collect()
     }
 
+    /// Takes `info` in as a new database, but for its id and state, which are given here.
     pub(super) fn create_database(
         &mut self,
         time: Timestamp,
-        name: String,
-        indexes: Vec<IndexDefinition>,
-        shards: Vec<ShardId>,
-        ring: RingSpec,
+        info: DatabaseInfo,
     ) -> Result<Response> {
         let settings = self.founded()?;
+        let name = info.name.clone();
         match self.database(&name).map(|record| record.info.state) {
             None => {}
             Some(DatabaseState::Deleting) => {
@@ -98,15 +101,18 @@ impl Metadata {
                 return Err(Error::DatabaseExists { name });
             }
         }
-        check_shards(&shards, settings)?;
-        check_indexes(&indexes)?;
+        check_shards(&info.shards, settings)?;
+        check_indexes(&info.indexes)?;
         self.last_database += 1;
         let id = DatabaseId(self.last_database);
-        let state = DatabaseState::Creating;
         self.names.insert(name.as_str().into(), id);
-        let info = DatabaseInfo { name, id, state, shards, ring, indexes };
-        let record =
-            DatabaseRecord { info, created_at: time, pending_clear: None, last_clear: None };
+        let record = DatabaseRecord {
+            info: DatabaseInfo { id, state: DatabaseState::Creating, ..info },
+            created_at: time,
+            pending_clear: None,
+            last_clear: None,
+            index_news: IndexNews::default(),
+        };
         Ok(Response::Database(self.put(record)))
     }
 
@@ -177,19 +183,19 @@ impl Metadata {
     }
 
     /// A copy of the record called `name`, to be changed and put back.
-    fn named(&self, name: &str) -> Result<DatabaseRecord> {
+    pub(super) fn named(&self, name: &str) -> Result<DatabaseRecord> {
         self.database(name).cloned().ok_or_else(|| Error::DatabaseNotFound { name: name.into() })
     }
 
     /// A copy of the record with this id, unless it is being deleted.
-    fn living(&self, id: DatabaseId) -> Result<DatabaseRecord> {
+    pub(super) fn living(&self, id: DatabaseId) -> Result<DatabaseRecord> {
         self.database_by_id(id)
             .filter(|record| record.info.state != DatabaseState::Deleting)
             .cloned()
             .ok_or(Error::DatabaseGone { database: id })
     }
 
-    fn put(&mut self, record: DatabaseRecord) -> DatabaseInfo {
+    pub(super) fn put(&mut self, record: DatabaseRecord) -> DatabaseInfo {
         let info = record.info.clone();
         self.databases.insert(info.id, Arc::new(record));
         info
@@ -197,15 +203,20 @@ impl Metadata {
 }
 
 impl DatabaseRecord {
-    fn unfinished(&self) -> Option<Unfinished> {
-        match (self.info.state, self.pending_clear) {
+    fn unfinished(&self) -> impl Iterator<Item = Unfinished> + use<> {
+        let life = match (self.info.state, self.pending_clear) {
             (DatabaseState::Creating, _) => Some(Unfinished::Open(self.info.clone())),
             (DatabaseState::Clearing, Some(token)) => {
                 Some(Unfinished::Clear(self.info.clone(), token))
             }
             (DatabaseState::Deleting, _) => Some(Unfinished::Delete(self.info.clone())),
             (DatabaseState::Ready, _) | (DatabaseState::Clearing, None) => None,
-        }
+        };
+        // What is opened gets its indexes then, what is deleted needs none.
+        let open = matches!(self.info.state, DatabaseState::Ready | DatabaseState::Clearing);
+        let told = self.index_news.pending.filter(|_| open);
+        let told = told.map(|version| Unfinished::Index(self.info.clone(), version));
+        life.into_iter().chain(told)
     }
 }
 
@@ -217,20 +228,6 @@ pub(super) fn check_shards(shards: &[ShardId], settings: Settings) -> Result<()>
     let distinct: BTreeSet<ShardId> = shards.iter().copied().collect();
     if distinct.is_empty() || distinct.len() != shards.len() {
         return Err(invalid("a database needs one or more shards, none of them twice"));
-    }
-    Ok(())
-}
-
-/// Checks that indexes can be told apart and order by something.
-pub(super) fn check_indexes(indexes: &[IndexDefinition]) -> Result<()> {
-    let mut names = BTreeSet::new();
-    for index in indexes {
-        if index.fields.is_empty() {
-            return Err(invalid(format!("index '{}' has no fields", index.name)));
-        }
-        if !names.insert(&index.name) {
-            return Err(invalid(format!("index '{}' is defined twice", index.name)));
-        }
     }
     Ok(())
 }

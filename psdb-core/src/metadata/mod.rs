@@ -18,6 +18,7 @@
 //!
 //! - `command`: the commands and their answers.
 //! - `databases`: the life of a database.
+//! - `indexes`: which indexes a database is to have, and how it may be read.
 //! - `workers`: registration, health and reported load.
 //! - `moves`: replicas on their way, and workers that are emptied and removed.
 //! - `shards`: the shard map, and what shards carry by the workers' reports.
@@ -37,6 +38,7 @@
 
 mod command;
 mod databases;
+mod indexes;
 mod lock_command;
 mod locks;
 mod moves;
@@ -59,18 +61,25 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::PageKey;
 use crate::raft::{Position, StateError, StateMachine};
 use crate::sharding::ShardMap;
-use crate::storage::BPlusTree;
+use crate::storage::{BPlusTree, Snapshot, Store};
+use crate::transport::message::{DatabaseInfo, DatabaseState};
 use crate::types::{DatabaseId, Error, NodeId, Outcome, Result};
 
 pub use command::{Command, Registration, Response};
 pub use databases::{Cleared, DatabaseRecord, Unfinished};
+pub use indexes::IndexNews;
 pub use lock_command::{LockAnswer, LockCommand};
 pub use locks::ClaimState;
 pub(crate) use locks::PRESENCE_MILLIS;
 pub use shards::{ShardSummary, moving_of};
 pub use workers::WorkerRecord;
+
+/// The tree that holds the state, and its only key.
+const TREE: &[u8] = b"metadata";
+const KEY: &[u8] = b"state";
 
 /// What a cluster is born with; it never changes afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +112,8 @@ pub struct Metadata {
     /// Masters that were taken out of the group. Their names are used up: a master that came back
     /// under one might vote with what it has forgotten.
     retired_masters: BTreeSet<NodeId>,
+    /// What authenticates tokens of pages; `None` until a leader has drawn it.
+    page_key: Option<PageKey>,
 }
 
 impl Metadata {
@@ -111,13 +122,18 @@ impl Metadata {
         self.settings.as_ref()
     }
 
+    /// The key that authenticates tokens of pages, `None` until it is drawn.
+    pub fn page_key(&self) -> Option<PageKey> {
+        self.page_key
+    }
+
     /// The shard map; its epoch is 0 and it has no shards until they are placed.
     pub fn map(&self) -> &Arc<ShardMap> {
         &self.map
     }
 
     /// A number that is equal on two replicas that have applied the same commands: FNV-1a, 64 bit,
-    /// over the bytes of [`StateMachine::save`]. It takes a walk over the whole state.
+    /// over the bytes of [`Metadata::save`]. It takes a walk over the whole state.
     pub fn hash(&self) -> u64 {
         let mut fingerprint = Fingerprint(0xcbf2_9ce4_8422_2325);
         self.save(&mut fingerprint).expect("a fingerprint accepts every write");
@@ -127,6 +143,11 @@ impl Metadata {
     /// Whether the master of this number was taken out of the group.
     pub fn is_retired_master(&self, master: NodeId) -> bool {
         self.retired_masters.contains(&master)
+    }
+
+    /// The masters that were taken out of the group.
+    pub fn retired_masters(&self) -> &BTreeSet<NodeId> {
+        &self.retired_masters
     }
 
     /// Founds the cluster. Whoever comes second learns what the first one set.
@@ -143,18 +164,32 @@ impl Metadata {
     }
 }
 
-impl StateMachine for Metadata {
-    type Command = Command;
-    type Response = Response;
-
-    fn apply(&mut self, position: Position, command: Command) -> Result<Response, StateError> {
+impl Metadata {
+    /// Applies one command.
+    ///
+    /// # Errors
+    ///
+    /// None so far; a state machine may fail.
+    pub fn apply(&mut self, position: Position, command: Command) -> Result<Response, StateError> {
         let time = position.time;
         let answer = match command {
             Command::Found { cluster, shards, replicas } => {
                 self.found(Settings { cluster, shards, replicas })
             }
-            Command::CreateDatabase { name, indexes, shards, ring } => {
-                self.create_database(time, name, indexes, shards, ring)
+            Command::CreateDatabase { name, indexes, shards, ring, deny_full_scan } => {
+                let (id, state) = (DatabaseId(0), DatabaseState::Creating);
+                let info = DatabaseInfo { name, id, state, shards, ring, indexes, deny_full_scan };
+                self.create_database(time, info)
+            }
+            Command::CreateIndex { database, index } => self.create_index(&database, index),
+            Command::DropIndex { database, index } => self.drop_index(&database, &index),
+            Command::IndexesTold { id, version } => self.indexes_told(id, version),
+            Command::ConfigureDatabase { name, deny_full_scan } => {
+                self.configure_database(&name, deny_full_scan)
+            }
+            Command::SetPageKey { key } => {
+                self.page_key.get_or_insert(key);
+                Ok(Response::Done)
             }
             Command::DatabaseOpened { id } => self.database_opened(id),
             Command::BeginClear { name } => self.begin_clear(&name),
@@ -183,12 +218,58 @@ impl StateMachine for Metadata {
         Ok(answer.unwrap_or_else(Response::Refused))
     }
 
-    fn save(&self, sink: &mut dyn Write) -> Result<(), StateError> {
+    /// Writes the whole state, so that [`Metadata::load`] restores an equal one.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Snapshot`] when `sink` refuses.
+    pub fn save(&self, sink: &mut dyn Write) -> Result<(), StateError> {
         snapshot::save(self, sink)
     }
 
-    fn load(source: &mut dyn Read) -> Result<Self, StateError> {
+    /// Reads a state written by [`Metadata::save`]. The bytes are not trusted.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] when the bytes are not such a state.
+    pub fn load(source: &mut dyn Read) -> Result<Self, StateError> {
         snapshot::load(source)
+    }
+}
+
+/// The whole state is one value, written anew with each checkpoint: it is small, and every read
+/// and every decision of the masters needs it in memory.
+impl StateMachine for Metadata {
+    type Command = Command;
+    type Response = Response;
+    type View = Metadata;
+    type Inspector = ();
+
+    fn open(trees: &Snapshot) -> Result<Metadata, StateError> {
+        match trees.get(TREE, KEY)? {
+            Some(bytes) => Metadata::load(&mut &bytes[..]),
+            None => Ok(Metadata::default()),
+        }
+    }
+
+    fn apply(
+        &mut self,
+        _: &mut Store,
+        position: Position,
+        command: Command,
+    ) -> Result<Response, StateError> {
+        Metadata::apply(self, position, command)
+    }
+
+    fn flush(&mut self, trees: &mut Store) -> Result<(), StateError> {
+        let mut bytes = Vec::new();
+        self.save(&mut bytes)?;
+        trees.insert(TREE, KEY, &bytes)?;
+        Ok(())
+    }
+
+    fn view(&self, _: &Store) -> Metadata {
+        self.clone()
     }
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::lock_tests::lock_command;
 use super::{Command, Metadata, Registration, Response};
-use crate::raft::{Position, StateMachine};
+use crate::raft::Position;
 use crate::sharding::{Placement, RingSpec};
 use crate::transport::message::{DatabaseState, IndexDefinition, ShardLoad, WorkerStatus};
 use crate::types::{Address, DatabaseId, Epoch, LogIndex, NodeId, ShardId, Term, Timestamp};
@@ -50,7 +50,8 @@ fn create() -> impl Strategy<Value = Command> {
         let index =
             |field: String| IndexDefinition { name: field.as_str().into(), fields: vec![field] };
         let indexes = fields.into_iter().map(index).collect();
-        Command::CreateDatabase { name, indexes, shards, ring: RingSpec::DEFAULT }
+        let (ring, deny_full_scan) = (RingSpec::DEFAULT, false);
+        Command::CreateDatabase { name, indexes, shards, ring, deny_full_scan }
     })
 }
 

@@ -8,6 +8,8 @@
 //! found CLUSTER SHARDS REPLICAS      create NAME SHARD,SHARD [FIELD+FIELD ...]
 //! opened ID                          clear NAME              cleared ID TOKEN REMOVED
 //! delete NAME                        deleted ID
+//! index NAME FIELD+FIELD [INDEX]     unindex NAME INDEX      told ID VERSION
+//! deny NAME yes|no                   whether full scans are refused
 //! worker NAME ADDRESS INCARNATION    status NAME alive|suspect|dead
 //! load NAME SHARD:DOCUMENTS/BYTES/TERM[/leads] ...
 //! restored NAME ADDRESS INCARNATION  a start that counts like another one
@@ -24,7 +26,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::{Command, LockAnswer, LockCommand, Metadata, Registration, Response, Unfinished};
-use crate::raft::{Position, StateMachine};
+use crate::raft::Position;
 use crate::sharding::{Placement, RingSpec};
 use crate::transport::message::{
     DatabaseInfo, IndexDefinition, LockClaim, ShardLoad, WorkerStatus,
@@ -119,6 +121,9 @@ impl Script {
                     Unfinished::Open(info) => format!("open {}", database(info)),
                     Unfinished::Clear(info, token) => format!("clear {token} {}", database(info)),
                     Unfinished::Delete(info) => format!("delete {}", database(info)),
+                    Unfinished::Index(info, version) => {
+                        format!("index {version} {}", database(info))
+                    }
                 })
                 .collect(),
             "workers" => metadata
@@ -174,6 +179,7 @@ fn command(words: &[&str]) -> Command {
             indexes: indexes.iter().map(|fields| index(fields)).collect(),
             shards: list(shards).map(|shard| ShardId(number(shard) as u32)).collect(),
             ring: RingSpec::DEFAULT,
+            deny_full_scan: false,
         },
         ["opened", id] => Command::DatabaseOpened { id: DatabaseId(number(id)) },
         ["clear", name] => Command::BeginClear { name: (*name).into() },
@@ -225,7 +231,30 @@ fn command(words: &[&str]) -> Command {
         ["place", placements @ ..] => Command::PlaceShards {
             placements: placements.iter().map(|text| placement(text)).collect(),
         },
+        ["index" | "unindex" | "told" | "deny", ..] => index_command(words),
         other => Command::Lock(lock_command(other)),
+    }
+}
+
+fn index_command(words: &[&str]) -> Command {
+    match words {
+        ["index", database, fields] => {
+            Command::CreateIndex { database: (*database).into(), index: index(fields) }
+        }
+        ["index", database, fields, name] => Command::CreateIndex {
+            database: (*database).into(),
+            index: IndexDefinition { name: (*name).into(), ..index(fields) },
+        },
+        ["unindex", database, name] => {
+            Command::DropIndex { database: (*database).into(), index: (*name).into() }
+        }
+        ["told", id, version] => {
+            Command::IndexesTold { id: DatabaseId(number(id)), version: number(version) }
+        }
+        ["deny", name, deny] => {
+            Command::ConfigureDatabase { name: (*name).into(), deny_full_scan: *deny == "yes" }
+        }
+        other => panic!("{other:?}?"),
     }
 }
 
@@ -328,8 +357,9 @@ fn describe(response: &Response) -> String {
 fn database(info: &DatabaseInfo) -> String {
     let shards: Vec<String> = info.shards.iter().map(ToString::to_string).collect();
     let indexes: Vec<&str> = info.indexes.iter().map(|index| index.name.as_str()).collect();
-    format!("{}#{} {:?} shards={shards:?} indexes={indexes:?}", info.name, info.id, info.state)
-        .replace('"', "")
+    let deny = if info.deny_full_scan { " deny_full_scan" } else { "" };
+    let (name, id, state) = (&info.name, info.id, info.state);
+    format!("{name}#{id} {state:?} shards={shards:?} indexes={indexes:?}{deny}").replace('"', "")
 }
 
 fn shard(info: &crate::transport::message::ShardInfo) -> String {

@@ -19,10 +19,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::databases::{check_indexes, check_shards};
+use super::databases::check_shards;
+use super::indexes::check_indexes;
 use super::locks::{LockRecord, check_record};
 use super::shards::check_complete;
 use super::{DatabaseRecord, Metadata, Settings, WorkerRecord};
+use crate::codec::PageKey;
 use crate::codec::frames::{self, ReadError};
 use crate::raft::StateError;
 use crate::sharding::ShardMap;
@@ -45,6 +47,7 @@ struct Header {
     last_token: u64,
     map: ShardMap,
     retired_masters: BTreeSet<NodeId>,
+    page_key: Option<PageKey>,
     databases: u64,
     workers: u64,
     last_lock_token: u64,
@@ -58,6 +61,7 @@ pub(super) fn save(state: &Metadata, sink: &mut dyn Write) -> Result<(), StateEr
         last_token: state.last_token,
         map: ShardMap::clone(&state.map),
         retired_masters: state.retired_masters.clone(),
+        page_key: state.page_key,
         databases: state.databases.len() as u64,
         workers: state.workers.len() as u64,
         last_lock_token: state.locks.last_token,
@@ -86,6 +90,7 @@ pub(super) fn load(source: &mut dyn Read) -> Result<Metadata, StateError> {
         last_token: header.last_token,
         map: Arc::new(header.map),
         retired_masters: header.retired_masters,
+        page_key: header.page_key,
         ..Metadata::default()
     };
     for _ in 0..header.databases {
@@ -124,6 +129,10 @@ fn add_database(state: &mut Metadata, record: DatabaseRecord) -> Result<(), Stat
         || record.pending_clear.is_some() != (info.state == DatabaseState::Clearing)
     {
         return Err(damaged(format!("database '{}' has an impossible clearing", info.name)));
+    }
+    let news = record.index_news;
+    if news.pending.is_some_and(|pending| pending != news.version) {
+        return Err(damaged(format!("database '{}' has impossible news of indexes", info.name)));
     }
     if state.names.insert(info.name.as_str().into(), info.id).is_some() {
         return Err(damaged(format!("two databases are called '{}'", info.name)));

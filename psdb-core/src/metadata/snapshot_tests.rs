@@ -7,7 +7,7 @@ use std::io::Read;
 use proptest::prelude::*;
 
 use super::{Command, LockCommand, Metadata, Registration};
-use crate::raft::{Position, StateError, StateMachine};
+use crate::raft::{Position, StateError};
 use crate::sharding::{Placement, RingSpec};
 use crate::transport::message::{IndexDefinition, LockClaim, ShardLoad};
 use crate::types::{ClientId, DatabaseId, LogIndex, NodeId, ShardId, Term, Timestamp};
@@ -20,6 +20,7 @@ fn metadata() -> Metadata {
         indexes: vec![IndexDefinition { name: "a".into(), fields: vec!["a".into()] }],
         shards: vec![ShardId(0), ShardId(1)],
         ring: RingSpec::DEFAULT,
+        deny_full_scan: false,
     };
     let acquire = |name: &str, sequence| {
         Command::Lock(LockCommand::Acquire {

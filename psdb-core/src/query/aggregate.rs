@@ -26,7 +26,11 @@ use serde::{Deserialize, Serialize};
 
 pub use sum::Sum;
 
-use super::executor::{Skipped, candidates, id_of};
+use super::access::documents;
+use super::ahead::Ahead;
+use super::executor::{Skipped, id_of};
+use super::keys_only;
+use super::planner::{self, Wanted};
 use super::source::Source;
 use super::{EvalError, Meter, Program, PyError};
 use crate::codec::EncodedDocument;
@@ -55,6 +59,31 @@ pub enum Aggregate {
 }
 
 impl Aggregate {
+    /// The sum of what a lambda gives.
+    pub fn sum(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Sum(lambda.into())
+    }
+
+    /// The mean of what a lambda gives.
+    pub fn average(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Average(lambda.into())
+    }
+
+    /// The smallest of what a lambda gives.
+    pub fn min(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Min(lambda.into())
+    }
+
+    /// The largest of what a lambda gives.
+    pub fn max(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Max(lambda.into())
+    }
+
+    /// All that a lambda gives.
+    pub fn collect(lambda: impl Into<String>) -> Aggregate {
+        Aggregate::Collect(lambda.into())
+    }
+
     fn lambda(&self) -> Option<&str> {
         match self {
             Aggregate::Count => None,
@@ -85,6 +114,12 @@ impl Grouping {
     pub fn compile(key: &str, aggregate: Aggregate) -> Result<Grouping> {
         let value = aggregate.lambda().map(Program::compile).transpose()?;
         Ok(Grouping { key: Program::compile(key)?, aggregate, value, strict: false })
+    }
+
+    /// Whether the keys of an index could say how large the groups are.
+    fn is_counted_by_keys(&self, filter: Option<&Program>) -> bool {
+        let all = filter.is_none_or(Program::is_always_true);
+        all && !self.strict && self.aggregate == Aggregate::Count
     }
 
     /// The same groups; if `strict`, a lambda that raises ends the query.
@@ -285,6 +320,7 @@ fn evaluated(
 ) -> Result<(Value, Partial), EvalError> {
     let key = grouping.key.evaluate_within(document, meter)?;
     let Some(program) = &grouping.value else { return Ok((key, Partial::Count)) };
+    meter.keep(size(&key));
     let value = program.evaluate_within(document, meter)?;
     let partial = match &grouping.aggregate {
         Aggregate::Count => Partial::Count,
@@ -316,13 +352,33 @@ pub fn group<S: Source>(
     meter: &Meter,
 ) -> Result<(Groups, Skipped)> {
     let (mut groups, mut skipped) = (Groups::default(), Skipped::new(grouping.strict));
-    for document in candidates(source, filter).0 {
-        if !skipped.matches(filter, document, meter)? {
+    if grouping.is_counted_by_keys(filter)
+        && let Some(index) = planner::index_of(source, &grouping.key)
+    {
+        let (groups, skipped) = (&mut groups, &mut skipped);
+        let add = |document: EncodedDocument, count| {
+            let key = grouping.key.evaluate_within(&document, meter);
+            let Some(key) = skipped.value(&document, key)? else { return Ok(()) };
+            let first = DocumentId::from(id_of(&document));
+            let partial = Partial::Count;
+            groups.add(Group { key, first, count, partial }, &grouping.aggregate)
+        };
+        if keys_only::groups(source, &index, meter, add)? {
+            return Ok((std::mem::take(groups), std::mem::take(skipped)));
+        }
+    }
+    let wanted = Wanted { filter, strict: grouping.strict, ..Wanted::default() };
+    let chosen = planner::choose(source, wanted)?;
+    let reads = filter.unwrap_or(&grouping.key);
+    for document in Ahead::new(documents(source, &chosen, meter)?, Some(reads)) {
+        let document = document?;
+        if !skipped.matches(filter, &document, meter)? {
             continue;
         }
-        let found = evaluated(grouping, document, meter);
-        let Some((key, partial)) = skipped.value(document, found)? else { continue };
-        let first = DocumentId::from(id_of(document));
+        meter.set_kept(groups.bytes);
+        let found = evaluated(grouping, &document, meter);
+        let Some((key, partial)) = skipped.value(&document, found)? else { continue };
+        let first = DocumentId::from(id_of(&document));
         groups.add(Group { key, first, count: 1, partial }, &grouping.aggregate)?;
     }
     Ok((groups, skipped))

@@ -2,40 +2,41 @@
 //!
 //! ```text
 //! no order, scan     pulled in `_id` order; a page continues after the last id of the one before
-//! no order, index    the range's matches, collected and put into `_id` order; then cut into pages
-//! order              every match with its key; sorted, or the smallest K kept in a heap
+//! no order, index    the ids the indexes name, in `_id` order; each page looks at some more of them
+//! order, index       walked in the order of the index until there are enough (`ordered`)
+//! order              every match with its key; sorted, or the smallest K kept in a heap (`best`)
+//! count              by keys alone where these are certain (`keys_only`)
 //! ```
 //! The whole predicate is evaluated on whatever the plan yields, so a plan can only ever save work.
 //! What a query selects is evaluated when a document matches, before the results are cut, so that a
 //! document on which it raises takes nobody's place.
 //! A document on which a lambda raises does not match; it is counted, and the first one in `_id`
-//! order is named. With an index, only documents the index yields are looked at, so only those can
-//! be counted.
+//! order is named. With an index, only documents that are looked at can be counted.
 //!
 //! Invariants:
 //! 1. A page ends at its bounds, but always brings at least one result if there is one.
-//! 2. Ties of an order are broken by `_id`, so results do not depend on the plan.
-//! 3. What a query keeps of its results, documents not counted since they are shared with the
-//!    source, takes at most [`RESULT_BYTES`]; beyond, the query is refused.
+//! 2. Results, and their order, do not depend on the plan.
 //!
 //! Left out: merging the results of several shards (`client`).
 
-use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
-use std::ops::Bound;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::access::{documents, ids};
 use super::aggregate::size;
-use super::plan::Plan;
-use super::planner::plan;
-use super::source::{Documents, Source};
+use super::ahead::Ahead;
+use super::best::{Best, Ranked};
+use super::keys_only;
+use super::ordered::{Group, InOrder};
+use super::plan::{Chosen, Plan};
+use super::planner::{Wanted, choose};
+use super::ranges::IndexRanges;
+use super::source::Source;
 use super::{EvalError, Meter, Program};
 use crate::codec::{EncodedDocument, ValueRef};
 use crate::types::{DocumentId, Error, Result, Value};
 
-/// The most bytes that keys and selected values of waiting results may take, about.
-const RESULT_BYTES: u64 = 64 << 20;
 /// What a waiting result takes besides its values, about.
 const RESULT_OVERHEAD: u64 = 96;
 
@@ -87,6 +88,7 @@ pub struct Execution<S: Source> {
     filter: Option<Program>,
     order: Option<(Program, bool)>,
     select: Option<Program>,
+    after: Option<(Option<Value>, DocumentId)>,
     left: u64,
     skipped: Skipped,
     meter: Meter,
@@ -98,6 +100,8 @@ enum State {
     Fresh,
     /// A scan that goes on after this id.
     Scan(Option<DocumentId>),
+    /// These documents are to be looked at.
+    Ids(VecDeque<DocumentId>),
     /// Everything was read; these results are left.
     Ready(VecDeque<Found>),
 }
@@ -111,10 +115,11 @@ pub(crate) fn id_of(document: &EncodedDocument) -> &str {
 }
 
 impl Found {
-    /// About how many bytes it takes, its document not counted.
-    fn values_size(&self) -> u64 {
+    /// About how many bytes it takes while it waits.
+    pub(super) fn kept_size(&self) -> u64 {
         let values = self.key.iter().chain(&self.selected);
-        RESULT_OVERHEAD + values.map(size).sum::<u64>()
+        let document = self.document.bytes().len() as u64;
+        RESULT_OVERHEAD + document + values.map(size).sum::<u64>()
     }
 
     /// About how many bytes it has as a part of a page.
@@ -171,32 +176,6 @@ impl Skipped {
     }
 }
 
-/// The documents the plan for `filter` yields, a superset of what matches.
-pub(super) fn candidates<'a, S: Source>(
-    source: &'a S,
-    filter: Option<&Program>,
-) -> (Documents<'a>, bool) {
-    let plan = filter.map_or(Plan::Scan, |filter| plan(filter, &source.indexes()));
-    match plan {
-        Plan::Scan => {}
-        Plan::Nothing => return (Box::new(std::iter::empty()), true),
-        Plan::Index { name, low, high, .. } => {
-            if let Some(found) = source.index_range(&name, as_slice(&low), as_slice(&high)) {
-                return (found, true);
-            }
-        }
-    }
-    (source.documents(None), false)
-}
-
-fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
-    match bound {
-        Bound::Included(key) => Bound::Included(key),
-        Bound::Excluded(key) => Bound::Excluded(key),
-        Bound::Unbounded => Bound::Unbounded,
-    }
-}
-
 /// Counts the documents that match `filter`, or all of them.
 ///
 /// # Errors
@@ -217,12 +196,14 @@ pub fn count_within<S: Source>(
     meter: &Meter,
 ) -> Result<Counted> {
     let mut skipped = Skipped::default();
-    if filter.is_none() {
-        return Ok(Counted { count: source.count(), skipped });
+    let Some(program) = filter else { return Ok(Counted { count: source.count(), skipped }) };
+    let chosen = choose(source, Wanted { filter, counted: true, ..Wanted::default() })?;
+    if let Some(count) = keys_only::count(source, &chosen, program, &mut skipped, meter)? {
+        return Ok(Counted { count, skipped });
     }
     let mut count = 0;
-    for document in candidates(source, filter).0 {
-        count += u64::from(skipped.matches(filter, document, meter)?);
+    for document in Ahead::new(documents(source, &chosen, meter)?, filter) {
+        count += u64::from(skipped.matches(filter, &document?, meter)?);
     }
     Ok(Counted { count, skipped })
 }
@@ -238,13 +219,21 @@ impl<S: Source> Execution<S> {
     ) -> Self {
         let (left, skipped) = (limit.unwrap_or(u64::MAX), Skipped::default());
         let (meter, state) = (Meter::default(), State::Fresh);
-        Execution { source, filter, order, select: None, left, skipped, meter, state }
+        let (select, after) = (None, None);
+        Execution { source, filter, order, select, after, left, skipped, meter, state }
     }
 
     /// The same query, which gives what `select` makes of each document.
     #[must_use]
     pub fn selecting(mut self, select: Option<Program>) -> Self {
         self.select = select;
+        self
+    }
+
+    /// The same query, which gives only what comes after this key and id in its order.
+    #[must_use]
+    pub fn after(mut self, place: Option<(Option<Value>, DocumentId)>) -> Self {
+        self.after = place;
         self
     }
 
@@ -280,27 +269,99 @@ impl<S: Source> Execution<S> {
                 (found, finished)
             }
             State::Scan(after) => self.scan(after.as_ref(), max_documents, max_bytes)?,
+            State::Ids(ids) => self.by_ids(ids, max_documents, max_bytes)?,
             State::Fresh => unreachable!("a query begins before its first page"),
         };
         Ok(Results { found, finished, skipped: self.skipped.clone() })
     }
 
+    /// Chooses a plan, and does what has to be done before the first result is known.
     fn begin(&mut self) -> Result<State> {
-        let filter = self.filter.as_ref();
-        let (candidates, by_index) = candidates(&self.source, filter);
-        if self.order.is_none() && !by_index {
-            return Ok(State::Scan(None));
+        let wanted = Wanted {
+            filter: self.filter.as_ref(),
+            order: self.order.as_ref().map(|(key, descending)| (key, *descending)),
+            limit: Some(self.left).filter(|left| *left < u64::MAX),
+            strict: self.skipped.strict,
+            counted: false,
+        };
+        let chosen = choose(&self.source, wanted)?;
+        match (&chosen.plan, &self.order) {
+            (Plan::Scan, None) => Ok(State::Scan(self.after.as_ref().map(|(_, id)| id.clone()))),
+            (Plan::Find(access), None) => {
+                let mut ids = ids(&self.source, access, &self.meter)?;
+                if let Some((_, after)) = &self.after {
+                    ids.retain(|id| id > after);
+                }
+                Ok(State::Ids(ids.into()))
+            }
+            (Plan::InOrder { ranges, descending }, Some(_)) => {
+                self.in_order(ranges, *descending).map(State::Ready)
+            }
+            _ => self.ranked(&chosen).map(State::Ready),
         }
-        let descending = self.order.as_ref().is_some_and(|(_, descending)| *descending);
+    }
+
+    /// The first results of all that the plan yields.
+    fn ranked(&mut self, chosen: &Chosen) -> Result<VecDeque<Found>> {
+        let (filter, order) = (self.filter.as_ref(), self.order.as_ref());
+        let lambdas = Lambdas { filter, order, select: self.select.as_ref() };
+        let descending = order.is_some_and(|(_, descending)| *descending);
         let mut best = Best::new(self.left);
-        for document in candidates {
-            let parts =
-                Lambdas { filter, order: self.order.as_ref(), select: self.select.as_ref() };
-            if let Some(found) = parts.evaluate(document, &mut self.skipped, &self.meter)? {
-                best.add(Ranked { found, descending })?;
+        self.meter.set_kept(0);
+        for document in Ahead::new(documents(&self.source, chosen, &self.meter)?, filter) {
+            let found = lambdas.evaluate(document?, &mut self.skipped, &self.meter)?;
+            if let Some(found) = found {
+                best.add_after(Ranked { found, descending }, self.after.as_ref())?;
+            }
+            self.meter.set_kept(best.bytes());
+        }
+        Ok(best.in_order())
+    }
+
+    /// The first results in the order of an index.
+    fn in_order(&mut self, ranges: &IndexRanges, descending: bool) -> Result<VecDeque<Found>> {
+        let (filter, order) = (self.filter.as_ref(), self.order.as_ref());
+        let lambdas = Lambdas { filter, order, select: self.select.as_ref() };
+        let (skipped, meter, after) = (&mut self.skipped, &self.meter, self.after.as_ref());
+        meter.set_kept(0);
+        let look = |best: &mut Best, document| {
+            if let Some(found) = lambdas.evaluate(document, skipped, meter)? {
+                best.add_after(Ranked { found, descending }, after)?;
+                meter.set_kept(best.bytes());
+            }
+            Ok(())
+        };
+        let best = Best::new(self.left);
+        let source = &self.source;
+        let walk =
+            InOrder { source, ranges, descending, meter, best, look, group: Group::default() };
+        Ok(walk.run()?.in_order())
+    }
+
+    /// Goes on with documents that indexes have named, in `_id` order.
+    fn by_ids(
+        &mut self,
+        mut ids: VecDeque<DocumentId>,
+        max_documents: usize,
+        max_bytes: usize,
+    ) -> Result<(Vec<Found>, bool)> {
+        let (filter, select) = (self.filter.as_ref(), self.select.as_ref());
+        let lambdas = Lambdas { filter, order: None, select };
+        let (mut results, mut bytes) = (Vec::new(), 0);
+        while self.left > 0 && results.len() < max_documents && bytes < max_bytes {
+            let Some(id) = ids.pop_front() else { break };
+            // An index is in step with its documents, so what it names is there.
+            let Some(document) = self.source.document(&id)? else { continue };
+            let found = lambdas.evaluate(document, &mut self.skipped, &self.meter)?;
+            if let Some(found) = found {
+                self.left -= 1;
+                bytes += found.page_size();
+                results.push(found);
             }
         }
-        Ok(State::Ready(best.in_order()))
+        let finished = ids.is_empty() || self.left == 0;
+        self.state = State::Ids(ids);
+        Ok((results, finished))
     }
 
     /// Goes on with a scan in `_id` order.
@@ -312,15 +373,16 @@ impl<S: Source> Execution<S> {
     ) -> Result<(Vec<Found>, bool)> {
         let mut results = Vec::new();
         let mut bytes = 0;
-        let mut last = after.cloned();
-        for document in self.source.documents(after) {
+        for document in Ahead::new(self.source.documents(after), self.filter.as_ref()) {
+            let document = document?;
             let full = results.len() >= max_documents || bytes >= max_bytes;
             if self.left == 0 || full {
                 let finished = self.left == 0;
-                self.state = State::Scan(last);
+                // Once a page is full nothing more is looked at, so its last result was looked at last.
+                let last = results.last().map(|found: &Found| id_of(&found.document).into());
+                self.state = State::Scan(last.or_else(|| after.cloned()));
                 return Ok((results, finished));
             }
-            last = Some(DocumentId::from(id_of(document)));
             let (filter, select) = (self.filter.as_ref(), self.select.as_ref());
             let parts = Lambdas { filter, order: None, select };
             if let Some(found) = parts.evaluate(document, &mut self.skipped, &self.meter)? {
@@ -345,25 +407,26 @@ impl Lambdas<'_> {
     /// What the query finds in `document`; `None` if it does not match or is skipped.
     fn evaluate(
         &self,
-        document: &EncodedDocument,
+        document: EncodedDocument,
         skipped: &mut Skipped,
         meter: &Meter,
     ) -> Result<Option<Found>> {
-        if !skipped.matches(self.filter, document, meter)? {
+        if !skipped.matches(self.filter, &document, meter)? {
             return Ok(None);
         }
         let mut value =
-            |program: &Program| skipped.value(document, program.evaluate_within(document, meter));
+            |program: &Program| skipped.value(&document, program.evaluate_within(&document, meter));
         let (mut key, mut selected) = (None, None);
         if let Some((program, _)) = self.order {
             let Some(found) = value(program)? else { return Ok(None) };
+            meter.keep(size(&found));
             key = Some(found);
         }
         if let Some(program) = self.select {
             let Some(found) = value(program)? else { return Ok(None) };
             selected = Some(found);
         }
-        Ok(Some(Found { key, document: document.clone(), selected }))
+        Ok(Some(Found { key, document, selected }))
     }
 }
 
@@ -376,73 +439,6 @@ fn cut(ready: &mut VecDeque<Found>, max_documents: usize, max_bytes: usize) -> V
         page.push(next);
     }
     page
-}
-
-/// A match with its place in the order.
-struct Ranked {
-    found: Found,
-    descending: bool,
-}
-
-impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let by_key = match (&self.found.key, &other.found.key) {
-            (Some(a), Some(b)) => a.total_cmp(b),
-            _ => Ordering::Equal,
-        };
-        let by_key = if self.descending { by_key.reverse() } else { by_key };
-        by_key.then_with(|| id_of(&self.found.document).cmp(id_of(&other.found.document)))
-    }
-}
-
-impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Ranked {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Ranked {}
-
-/// The first K of all that is added; the worst of them is on top of the heap.
-struct Best {
-    limit: u64,
-    bytes: u64,
-    heap: BinaryHeap<Ranked>,
-}
-
-impl Best {
-    fn new(limit: u64) -> Best {
-        Best { limit, bytes: 0, heap: BinaryHeap::new() }
-    }
-
-    fn add(&mut self, ranked: Ranked) -> Result<()> {
-        self.bytes += ranked.found.values_size();
-        self.heap.push(ranked);
-        if self.heap.len() as u64 > self.limit
-            && let Some(worst) = self.heap.pop()
-        {
-            self.bytes -= worst.found.values_size();
-        }
-        if self.bytes > RESULT_BYTES {
-            let limit = format!(
-                "{} results to be sorted take more than {RESULT_BYTES} bytes; narrow the query or \
-                 limit it",
-                self.heap.len()
-            );
-            return Err(Error::QueryLimit { limit });
-        }
-        Ok(())
-    }
-
-    fn in_order(self) -> VecDeque<Found> {
-        self.heap.into_sorted_vec().into_iter().map(|ranked| ranked.found).collect()
-    }
 }
 
 #[cfg(test)]

@@ -6,21 +6,26 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{Execution, count};
-use crate::codec::{EncodedDocument, key};
-use crate::query::{Documents, Program, Source};
-use crate::types::{DocumentId, IndexName, Limits};
+use crate::codec::EncodedDocument;
+use crate::codec::entry::IndexedFields;
+use crate::query::{Direction, Documents, Entries, Program, Source, SourceIndex};
+use crate::types::{DocumentId, IndexName, Limits, Result};
 
-/// Documents in memory, with at most one index of one field.
+/// Documents in memory, with indexes.
 #[derive(Clone, Default)]
 pub(in crate::query) struct Memory {
     documents: BTreeMap<DocumentId, EncodedDocument>,
-    index: Option<(String, BTreeMap<Vec<u8>, DocumentId>)>,
+    indexes: Vec<(SourceIndex, BTreeMap<Bytes, DocumentId>)>,
+    /// Whether it says that it has many more documents, so that indexes always pay.
+    boasting: bool,
 }
 
 impl Memory {
+    /// Documents of these fields, with indexes such as `age;role,age`.
     pub(in crate::query) fn new(bodies: &[String], indexed: Option<&str>) -> Memory {
         let document = |(at, body): (usize, &String)| {
             let id = DocumentId::from(format!("{at:03}").as_str());
@@ -30,44 +35,71 @@ impl Memory {
             (id, document.unwrap_or_else(|error| panic!("{json}: {error}")))
         };
         let documents: BTreeMap<_, _> = bodies.iter().enumerate().map(document).collect();
-        let index = indexed.map(|field| {
+        let indexes = indexed.into_iter().flat_map(|all| all.split(';'));
+        let indexes = indexes.map(|fields| {
+            let indexed = IndexedFields::new(fields.split(','));
             let entry = |(id, document): (&DocumentId, &EncodedDocument)| {
-                (key::index_key(&[document.get(field)], id), id.clone())
+                let entries = indexed.entries(id, document);
+                entries.into_iter().map(|entry| (entry, id.clone())).collect::<Vec<_>>()
             };
-            (field.to_owned(), documents.iter().map(entry).collect())
+            let entries: BTreeMap<_, _> = documents.iter().flat_map(entry).collect();
+            let is_cut = |entry: &Bytes| indexed.values_end(entry).is_none_or(|(_, cut)| cut);
+            let index = SourceIndex {
+                name: IndexName::from(fields),
+                fields: fields.split(',').map(str::to_owned).collect(),
+                complete: true,
+                cut: entries.keys().any(is_cut),
+            };
+            (index, entries)
         });
-        Memory { documents, index }
+        let indexes = indexes.collect();
+        Memory { documents, indexes, boasting: false }
+    }
+
+    /// The same documents, whose planner is told of many more.
+    pub(in crate::query) fn boasting(self) -> Memory {
+        Memory { boasting: true, ..self }
     }
 }
 
 impl Source for Memory {
     fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a> {
         let low = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.clone()));
-        Box::new(self.documents.range((low, Bound::Unbounded)).map(|(_, document)| document))
+        let documents = self.documents.range((low, Bound::Unbounded));
+        Box::new(documents.map(|(_, document)| Ok(document.clone())))
     }
 
-    fn index_range<'a>(
+    fn index_entries<'a>(
         &'a self,
-        _index: &IndexName,
+        index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-    ) -> Option<Documents<'a>> {
-        let (_, entries) = self.index.as_ref()?;
-        let (low, high) = (low.map(<[u8]>::to_vec), high.map(<[u8]>::to_vec));
-        Some(Box::new(entries.range((low, high)).map(|(_, id)| &self.documents[id])))
+        direction: Direction,
+    ) -> Option<Entries<'a>> {
+        let (_, entries) = self.indexes.iter().find(|(known, _)| known.name == *index)?;
+        if let (Bound::Included(low), Bound::Excluded(high)) = (low, high)
+            && low >= high
+        {
+            return Some(Box::new(std::iter::empty()));
+        }
+        let entries = entries.range::<[u8], _>((low, high));
+        let entries = entries.map(|(key, id)| Ok((key.clone(), id.clone())));
+        Some(match direction {
+            Direction::Ascending => Box::new(entries),
+            Direction::Descending => Box::new(entries.rev()),
+        })
     }
 
-    fn document(&self, id: &DocumentId) -> Option<&EncodedDocument> {
-        self.documents.get(id)
+    fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
+        Ok(self.documents.get(id).cloned())
     }
 
-    fn indexes(&self) -> Vec<(IndexName, Vec<String>)> {
-        let index = self.index.iter();
-        index.map(|(field, _)| (IndexName::from(field.as_str()), vec![field.clone()])).collect()
+    fn indexes(&self) -> Vec<SourceIndex> {
+        self.indexes.iter().map(|(index, _)| index.clone()).collect()
     }
 
     fn count(&self) -> u64 {
-        self.documents.len() as u64
+        self.documents.len() as u64 * if self.boasting { 1_000 } else { 1 }
     }
 }
 

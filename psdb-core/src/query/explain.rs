@@ -1,4 +1,4 @@
-//! How a query would be run, as a tree of text.
+//! How a query would be run, or was run, as a tree of steps.
 //!
 //! ```text
 //! first 10
@@ -6,13 +6,22 @@
 //!    └─ filter lambda d: d['age'] > 30 and d['role'] == 'Dev'
 //!       └─ index role where role == 'Dev'
 //! ```
+//! A scan names the index that would help. With [`analyze`] the query is run, and the steps say what
+//! came of it.
 //!
-//! Left out: what running it would cost.
+//! Left out: time, which whoever runs the query measures.
 
-use super::Program;
-use super::plan::Plan;
-use super::planner::plan;
-use crate::types::IndexName;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::executor::Execution;
+use super::plan::{Chosen, Plan};
+use super::planner::{Wanted, choose};
+use super::source::{Direction, Documents, Entries, Source, SourceIndex};
+use super::{PlanTree, Program};
+use crate::codec::EncodedDocument;
+use crate::types::{DocumentId, IndexName, Result, Value};
 
 /// What a query asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,74 +34,165 @@ pub struct Asked<'q> {
     pub skip: u64,
     /// How many results at most.
     pub limit: Option<u64>,
+    /// What is made of each document, if not the document itself.
+    pub select: Option<&'q Program>,
+    /// Whether a lambda that raises ends the query.
+    pub strict: bool,
 }
 
-/// The steps of a query on a database with these indexes, the last step first.
+impl<'q> Asked<'q> {
+    pub(super) fn wanted(&self) -> Wanted<'q> {
+        let limit = self.limit.map(|limit| limit.saturating_add(self.skip));
+        let Asked { filter, order, strict, .. } = *self;
+        Wanted { filter, order, limit, strict, counted: false }
+    }
+}
+
+/// The steps of a query on `source`, the last step first.
 ///
-/// # Examples
+/// # Errors
 ///
-/// ```
-/// use psdb_core::query::{Asked, Program, explain};
+/// Whatever keeps the source from counting its entries.
+pub fn explain<S: Source>(source: &S, asked: &Asked<'_>) -> Result<PlanTree> {
+    let chosen = choose(source, asked.wanted())?;
+    Ok(steps(asked, &chosen, chosen_step(&chosen)))
+}
+
+/// Runs a query to its end and gives its steps with what they did: how many entries and documents were
+/// read, and how many results there were.
 ///
-/// let filter = Program::compile("lambda d: d['age'] > 30")?;
-/// let asked = Asked { filter: Some(&filter), limit: Some(10), ..Asked::default() };
-/// assert_eq!(
-///     explain(&asked, &[("age".into(), vec!["age".into()])]),
-///     "first 10\n└─ filter lambda d: d['age'] > 30\n   └─ index age where age > 30\n"
-/// );
-/// # Ok::<(), psdb_core::Error>(())
-/// ```
-pub fn explain(asked: &Asked<'_>, indexes: &[(IndexName, Vec<String>)]) -> String {
-    let mut steps = Vec::new();
-    if let Some(limit) = asked.limit {
-        steps.push(format!("first {limit}"));
+/// # Errors
+///
+/// As for running the query.
+pub fn analyze<S: Source>(source: S, asked: &Asked<'_>) -> Result<PlanTree> {
+    let chosen = choose(&source, asked.wanted())?;
+    let read = Read::default();
+    let counting = Counting { source, read: read.clone() };
+    let order = asked.order.map(|(key, descending)| (key.clone(), descending));
+    let limit = asked.wanted().limit;
+    let execution = Execution::new(counting, asked.filter.cloned(), order, limit);
+    let mut execution = execution.selecting(asked.select.cloned()).strict(asked.strict);
+    let (mut results, mut skipped, mut finished) = (0, 0, false);
+    while !finished {
+        let page = execution.next_page(PAGE_RESULTS, PAGE_BYTES)?;
+        results += page.found.len() as u64;
+        (skipped, finished) = (page.skipped.count, page.finished);
+    }
+    let number = |number: u64| Value::Int(i128::from(number));
+    let (entries, documents) = read.so_far();
+    let step = chosen_step(&chosen)
+        .fact("entries_read", number(entries))
+        .fact("documents_read", number(documents))
+        .fact("results", number(results))
+        .fact("skipped", number(skipped));
+    let read = format!("{entries} entries, {documents} documents read, {results} results");
+    let step = PlanTree { text: format!("{} ({read})", step.text), ..step };
+    Ok(steps(asked, &chosen, step))
+}
+
+/// How many results are taken at a time while a query is analyzed.
+const PAGE_RESULTS: usize = 1_000;
+/// How many bytes of results are taken at a time.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// The step that finds documents.
+fn chosen_step(chosen: &Chosen) -> PlanTree {
+    let mut step = chosen.plan.tree();
+    if let Some(field) = &chosen.helpful {
+        let command = format!("index create {field}");
+        step.text = format!("{}; '{command}' would help", step.text);
+        step = step.fact("advice", Value::String(format!("'{command}' would help")));
+    }
+    step.fact("estimated_documents", Value::Int(i128::from(chosen.documents)))
+}
+
+/// What is done with the documents that `found` finds.
+fn steps(asked: &Asked<'_>, chosen: &Chosen, found: PlanTree) -> PlanTree {
+    let mut tree = found;
+    let mut then = |step: &str, text: String, fact: (&str, Value)| {
+        let inner = std::mem::replace(&mut tree, PlanTree::new(step, text).fact(fact.0, fact.1));
+        tree.inputs.push(inner);
+    };
+    let number = |number: u64| Value::Int(i128::from(number));
+    let lambda = |program: &Program| ("lambda", Value::String(program.text().to_owned()));
+    if let Some(filter) = asked.filter {
+        then("filter", format!("filter {}", filter.text()), lambda(filter));
+    }
+    if let Some(select) = asked.select {
+        then("select", format!("select {}", select.text()), lambda(select));
+    }
+    let in_order = matches!(chosen.plan, Plan::InOrder { .. });
+    if let Some((key, descending)) = asked.order
+        && !in_order
+    {
+        let largest = if descending { ", largest first" } else { "" };
+        then("sort", format!("sort by {}{largest}", key.text()), lambda(key));
     }
     if asked.skip > 0 {
-        steps.push(format!("skip {}", asked.skip));
+        then("skip", format!("skip {}", asked.skip), ("results", number(asked.skip)));
     }
-    if let Some((key, descending)) = asked.order {
-        let largest = if descending { ", largest first" } else { "" };
-        steps.push(format!("sort by {}{largest}", key.text()));
-    }
-    if let Some(filter) = asked.filter {
-        steps.push(format!("filter {}", filter.text()));
-    }
-    let found = asked.filter.map_or(Plan::Scan, |filter| plan(filter, indexes));
-    steps.push(found.to_string());
-    let mut tree = String::new();
-    for (depth, step) in steps.iter().enumerate() {
-        if depth > 0 {
-            tree.push_str(&"   ".repeat(depth - 1));
-            tree.push_str("└─ ");
-        }
-        tree.push_str(step);
-        tree.push('\n');
+    if let Some(limit) = asked.limit {
+        then("limit", format!("first {limit}"), ("results", number(limit)));
     }
     tree
 }
 
-#[cfg(test)]
-mod tests {
-    //! Shows every step.
+/// How much was read: entries, documents.
+#[derive(Clone, Debug, Default)]
+struct Read(Arc<[AtomicU64; 2]>);
 
-    use super::{Asked, Program, explain};
+impl Read {
+    fn count(&self, which: usize) {
+        self.0[which].fetch_add(1, Ordering::Relaxed);
+    }
 
-    #[test]
-    fn steps_stand_the_last_first() {
-        let compile = |text: &str| Program::compile(text).expect("a lambda of the language");
-        let filter = compile("lambda d: d.get('role') in ('Dev', 'Ops') and 1 < d['age']");
-        let order = compile("lambda d: d['name']");
-        let indexes = ["role", "age"].map(|name| (name.into(), vec![name.to_owned()]));
-        let asked =
-            Asked { filter: Some(&filter), order: Some((&order, true)), skip: 5, limit: Some(10) };
-        let expected = "\
-first 10
-└─ skip 5
-   └─ sort by lambda d: d['name'], largest first
-      └─ filter lambda d: d.get('role') in ('Dev', 'Ops') and 1 < d['age']
-         └─ index role where role in ('Dev', 'Ops')
-";
-        assert_eq!(explain(&asked, &indexes), expected);
-        assert_eq!(explain(&Asked::default(), &indexes), "scan of all documents\n");
+    fn so_far(&self) -> (u64, u64) {
+        (self.0[0].load(Ordering::Relaxed), self.0[1].load(Ordering::Relaxed))
+    }
+}
+
+/// A source that counts what is read of it.
+struct Counting<S> {
+    source: S,
+    read: Read,
+}
+
+impl<S: Source> Source for Counting<S> {
+    fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a> {
+        Box::new(self.source.documents(after).inspect(|_| self.read.count(1)))
+    }
+
+    fn index_entries<'a>(
+        &'a self,
+        index: &IndexName,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+        direction: Direction,
+    ) -> Option<Entries<'a>> {
+        let entries = self.source.index_entries(index, low, high, direction)?;
+        Some(Box::new(entries.inspect(|_| self.read.count(0))))
+    }
+
+    fn count_entries(
+        &self,
+        index: &IndexName,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+        bound: u64,
+    ) -> Result<u64> {
+        self.source.count_entries(index, low, high, bound)
+    }
+
+    fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
+        self.read.count(1);
+        self.source.document(id)
+    }
+
+    fn indexes(&self) -> Vec<SourceIndex> {
+        self.source.indexes()
+    }
+
+    fn count(&self) -> u64 {
+        self.source.count()
     }
 }

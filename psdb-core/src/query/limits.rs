@@ -12,7 +12,7 @@ pub(crate) const EVALUATION_DEPTH: u32 = 192;
 pub(crate) const DOCUMENT_FUEL: u64 = 10_000_000;
 /// How many steps evaluating all documents of one query may take on one shard.
 pub(crate) const QUERY_FUEL: u64 = 5_000_000_000;
-/// How many bytes evaluating one document may allocate.
+/// How many bytes a query may keep on one shard and allocate for the document it looks at.
 pub(crate) const MEMORY_BYTES: u64 = 64 << 20;
 /// The largest integer, in bits.
 pub(crate) const INTEGER_BITS: u64 = 4_096;

@@ -3,11 +3,12 @@
 //! Steps are handed out in slices, so that counting one costs a subtraction; whenever a slice is
 //! used up, the budgets of the document and of the query are charged and the flag is looked at.
 //! Memory counts what a document's evaluation allocates, freed or not, which is an upper bound of
-//! what it holds at any time.
+//! what it holds at any time. What the query keeps of documents before (results to be sorted, groups)
+//! is taken off, so that all of a query on one shard stays within one budget.
 //!
 //! Invariant: whatever takes time or memory in proportion to data charges for it before it begins.
 //!
-//! Left out: results that are kept (`executor` pages them).
+//! Left out: what is sent already, and documents, which are shared with their source.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::limits::{CANCEL_EVERY, DOCUMENT_FUEL, MEMORY_BYTES, QUERY_FUEL};
 use super::raised::{Eval, EvalError};
+use crate::types::Error;
 
 /// The budgets of one query on one shard.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct Meter {
     query: Cell<u64>,
     /// Bytes the document has left.
     memory: Cell<u64>,
+    /// Bytes the query keeps of documents before.
+    kept: Cell<u64>,
     /// The steps each document may take.
     document_fuel: u64,
     cancelled: Option<Arc<AtomicBool>>,
@@ -46,6 +50,7 @@ impl Meter {
             document: Cell::new(DOCUMENT_FUEL),
             query: Cell::new(QUERY_FUEL),
             memory: Cell::new(MEMORY_BYTES),
+            kept: Cell::new(0),
             document_fuel: DOCUMENT_FUEL,
             cancelled,
         }
@@ -62,7 +67,26 @@ impl Meter {
     /// Fills up the budgets of a document; those of the query go on.
     pub(super) fn next_document(&self) {
         self.document.set(self.document_fuel);
-        self.memory.set(MEMORY_BYTES);
+        self.memory.set(MEMORY_BYTES.saturating_sub(self.kept.get()));
+    }
+
+    /// Says how many bytes the query keeps from here on.
+    pub(super) fn set_kept(&self, bytes: u64) {
+        self.kept.set(bytes);
+    }
+
+    /// Says that the query keeps so many bytes more.
+    pub(super) fn keep(&self, bytes: u64) {
+        self.kept.set(self.kept.get().saturating_add(bytes));
+    }
+
+    /// Takes a step that belongs to no document, such as reading an entry of an index.
+    pub(super) fn entry(&self) -> Result<(), Error> {
+        self.next_document();
+        self.step().map_err(|ended| match ended {
+            EvalError::Limit(limit) => Error::QueryLimit { limit },
+            EvalError::Raised(raised) => Error::QueryLimit { limit: raised.to_string() },
+        })
     }
 
     /// Takes one step.
@@ -106,10 +130,44 @@ impl Meter {
     /// Takes so many bytes of memory, and the time to fill them.
     pub(super) fn allocate(&self, bytes: u64) -> Eval<()> {
         let Some(left) = self.memory.get().checked_sub(bytes) else {
-            let message = format!("one document took more than {MEMORY_BYTES} bytes of memory");
+            let message = match self.kept.get() {
+                0 => format!("one document took more than {MEMORY_BYTES} bytes of memory"),
+                kept => format!(
+                    "the query took more than {MEMORY_BYTES} bytes of memory, {kept} of them for \
+                     results that are kept"
+                ),
+            };
             return Err(EvalError::Limit(message));
         };
         self.memory.set(left);
         self.charge(bytes / 64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Proves that what is kept and what a document takes share one budget.
+
+    use super::{EvalError, MEMORY_BYTES, Meter};
+
+    #[test]
+    fn what_is_kept_is_not_there_for_documents() {
+        let meter = Meter::default();
+        let refused = |bytes| match meter.allocate(bytes) {
+            Ok(()) => None,
+            Err(EvalError::Limit(message)) => Some(message),
+            Err(raised) => panic!("{raised:?}"),
+        };
+        assert_eq!(refused(MEMORY_BYTES), None);
+        assert!(refused(1).is_some_and(|message| message.starts_with("one document took")));
+        meter.set_kept(MEMORY_BYTES / 2);
+        meter.keep(10);
+        meter.next_document();
+        assert_eq!(refused(MEMORY_BYTES / 2 - 10), None);
+        let message = refused(1).expect("the budget is used up");
+        assert!(message.contains("33554442 of them for results that are kept"), "{message}");
+        meter.set_kept(0);
+        meter.next_document();
+        assert_eq!(refused(MEMORY_BYTES), None);
     }
 }

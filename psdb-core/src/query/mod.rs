@@ -16,24 +16,35 @@
 //!
 //! Left out: merging shards (`client`).
 
+mod access;
 mod aggregate;
+mod ahead;
 mod ast;
+mod best;
 mod compiler;
 #[cfg(test)]
 mod compiler_tests;
+mod condition;
 mod datetime;
 mod eval;
 mod executor;
 mod explain;
 pub mod expr;
+mod field;
+mod full_scan;
+mod keys_only;
 #[cfg(test)]
 mod language_tests;
 mod lexer;
 mod limits;
 mod meter;
 mod object;
+mod ordered;
 mod parser;
 mod plan;
+#[cfg(test)]
+mod plan_tests;
+mod plan_tree;
 mod planner;
 mod predicate;
 mod printer;
@@ -43,19 +54,23 @@ mod property_tests;
 #[cfg(test)]
 mod python_tests;
 mod raised;
+mod ranges;
 #[cfg(test)]
 mod script_tests;
 mod selection;
+mod shortcut;
 mod source;
+mod spans;
 mod token;
 
 pub use crate::types::PyError;
 pub use aggregate::{Aggregate, Grouping, Groups, Sum, group};
 pub(crate) use executor::id_of;
 pub use executor::{Counted, Execution, Found, Results, Skipped, count, count_within};
-pub use explain::{Asked, explain};
+pub use explain::{Asked, analyze, explain};
 pub use meter::Meter;
+pub use plan_tree::PlanTree;
 pub use program::Program;
 pub use raised::EvalError;
 pub use selection::{Among, Selection, select};
-pub use source::{Documents, Source};
+pub use source::{Direction, Documents, Entries, Source, SourceIndex};

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use super::meter::Meter;
-use super::predicate::Code;
+use super::predicate::{Code, FieldName};
 use super::raised::EvalError;
+use super::shortcut::{self, Shortcut};
 use super::{ast, compiler, eval, parser, printer};
 use crate::codec::EncodedDocument;
 use crate::types::{Result, Value};
@@ -28,8 +29,17 @@ use crate::types::{Result, Value};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Program {
-    code: Arc<Code>,
+    compiled: Arc<Compiled>,
     text: Arc<str>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    code: Code,
+    /// Decides most documents, if the code's shape has one.
+    shortcut: Option<Shortcut>,
+    /// What is touched ahead.
+    fields: Box<[FieldName]>,
 }
 
 impl Program {
@@ -48,7 +58,9 @@ impl Program {
         parser::check_height(body)?;
         let code = compiler::compile(parameter, body)?;
         let text = printer::print_lambda(parameter, body);
-        Ok(Program { code: Arc::new(code), text: text.into() })
+        let shortcut = Shortcut::of(&code);
+        let fields = shortcut::fields_read(shortcut.as_ref(), &code);
+        Ok(Program { compiled: Arc::new(Compiled { code, shortcut, fields }), text: text.into() })
     }
 
     /// The lambda as Python text; compiling it gives the same program.
@@ -56,8 +68,27 @@ impl Program {
         &self.text
     }
 
+    /// Whether it is true of every document, and never raises.
+    pub(super) fn is_always_true(&self) -> bool {
+        matches!(self.code(), Code::Bool(true)) || matches!(self.code(), Code::Int(n) if *n != 0)
+    }
+
     pub(super) fn code(&self) -> &Code {
-        &self.code
+        &self.compiled.code
+    }
+
+    /// Touches what evaluating will read of `document`, once its tables are in the cache; the
+    /// answer means nothing.
+    pub(super) fn touch(&self, document: &EncodedDocument) -> u8 {
+        let root = document.root();
+        self.compiled.fields.iter().fold(0, |sum, field| sum ^ root.touch_near(&field.place))
+    }
+
+    /// Learns from `document` where the fields stand that are touched ahead.
+    pub(super) fn learn(&self, document: &EncodedDocument) {
+        for field in &self.compiled.fields {
+            let _ = document.root().get_near(&field.name, &field.place);
+        }
     }
 
     /// Whether the lambda's value on `document` is true in Python's sense.
@@ -80,7 +111,28 @@ impl Program {
         meter: &Meter,
     ) -> Result<bool, EvalError> {
         meter.next_document();
-        eval::evaluate(&self.code, document.root(), meter, |value| Ok(value.truthy()))
+        if let Some(shortcut) = &self.compiled.shortcut {
+            meter.charge(shortcut.tests())?;
+            if let Some(matches) = shortcut.matches(document.root()) {
+                return Ok(matches);
+            }
+        }
+        self.evaluated_truth(document, meter)
+    }
+
+    /// What [`Program::matches`] answers, always by evaluating.
+    pub(super) fn evaluated_truth(
+        &self,
+        document: &EncodedDocument,
+        meter: &Meter,
+    ) -> Result<bool, EvalError> {
+        let truth = |value: super::object::Object<'_>| Ok(value.truthy());
+        eval::evaluate(&self.compiled.code, document.root(), meter, truth)
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_shortcut(&self) -> bool {
+        self.compiled.shortcut.is_some()
     }
 
     /// The lambda's value on `document`, as JSON.
@@ -104,6 +156,6 @@ impl Program {
         meter: &Meter,
     ) -> Result<Value, EvalError> {
         meter.next_document();
-        eval::evaluate(&self.code, document.root(), meter, |value| value.to_value(meter))
+        eval::evaluate(&self.compiled.code, document.root(), meter, |value| value.to_value(meter))
     }
 }

@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::condition::constant;
 use super::lexer::tokens;
-use super::plan::Plan;
-use super::planner::plan;
+use super::plan::{Access, Plan};
+use super::planner::{Statistics, Wanted, plan, usable};
+use super::ranges::KeyRange;
+use super::spans::whole_key;
 use super::token::{Piece, Token, TokenKind};
-use super::{EvalError, Meter, Program};
+use super::{EvalError, Meter, Program, SourceIndex};
 use crate::codec::EncodedDocument;
 use crate::golden::run_scripts;
 use crate::types::{Error, IndexName, Limits};
@@ -83,30 +86,116 @@ fn programs_print_as_python() {
     });
 }
 
-/// `index FIELD,FIELD` declares an index; any other line is a lambda to plan.
+/// What a script says about its data.
+#[derive(Default)]
+struct Told {
+    indexes: Vec<SourceIndex>,
+    documents: u64,
+    /// How many entries have keys that begin like this, for each index.
+    entries: Vec<(String, String, u64)>,
+}
+
+impl Statistics for Told {
+    fn documents(&self) -> u64 {
+        self.documents
+    }
+
+    fn entries(&self, index: &IndexName, low: &[u8], high: &[u8]) -> crate::types::Result<u64> {
+        let of_index = self.entries.iter().filter(|(name, _, _)| name == index.as_str());
+        let within = of_index.filter(|(_, value, _)| {
+            let (_, key) = Program::compile(&format!("lambda d: {value}")).map_or_else(
+                |error| panic!("{value}: {error}"),
+                |program| (0, constant(program.code()).map(|value| whole_key(&value))),
+            );
+            key.is_some_and(|key| low <= &key[..] && &key[..] < high)
+        });
+        Ok(within.map(|(_, _, count)| count).sum())
+    }
+}
+
+/// `index FIELD,FIELD` declares an index, `documents N` how many there are, `entries INDEX VALUE N` how
+/// many entries have a value; any other line is a lambda to plan, with `sort LAMBDA [desc]` and `limit N`
+/// behind it if it is so.
 #[test]
 fn plans_use_indexes() {
     run_scripts("query/testscripts/planner", |commands| {
-        let mut indexes = Vec::new();
+        let mut told = Told { documents: 1_000, ..Told::default() };
         let mut output = String::new();
         for command in commands {
-            if let Some(fields) = command.strip_prefix("index ") {
-                let names: Vec<String> = fields.split(',').map(str::to_owned).collect();
-                indexes.push((IndexName::from(fields), names));
-                continue;
-            }
-            let program = Program::compile(command).expect("a lambda of the language");
-            let plan = plan(&program, &indexes);
-            let plan = match plan {
-                Plan::Index { ref low, ref high, .. } => {
-                    format!("{plan}\n  from {low:02x?}\n  to   {high:02x?}")
+            let words: Vec<&str> = command.split(' ').collect();
+            match &words[..] {
+                ["index", fields] => {
+                    let names = fields.split(',').map(str::to_owned).collect();
+                    let name = IndexName::from(*fields);
+                    told.indexes.push(SourceIndex {
+                        name,
+                        fields: names,
+                        complete: true,
+                        cut: false,
+                    });
                 }
-                other => other.to_string(),
-            };
-            let _ = writeln!(output, "{plan}");
+                ["documents", number] => told.documents = number.parse().expect("a number"),
+                ["entries", index, value, number] => {
+                    let number = number.parse().expect("a number");
+                    told.entries.push(((*index).into(), (*value).into(), number));
+                }
+                _ => output.push_str(&planned(&told, command)),
+            }
         }
         output
     });
+}
+
+fn planned(told: &Told, command: &str) -> String {
+    let (command, limit) = match command.rsplit_once(" limit ") {
+        Some((command, limit)) => (command, Some(limit.parse().expect("a number"))),
+        None => (command, None),
+    };
+    let (filter, order) = match command.split_once(" sort ") {
+        Some((filter, order)) => (filter, Some(order)),
+        None => (command, None),
+    };
+    let descending = order.is_some_and(|order| order.ends_with(" desc"));
+    let compile = |text: &str| Program::compile(text).expect("a lambda of the language");
+    let (filter, order) =
+        (compile(filter), order.map(|text| compile(text.trim_end_matches(" desc"))));
+    let order = order.as_ref().map(|key| (key, descending));
+    let wanted = Wanted { filter: Some(&filter), order, limit, ..Wanted::default() };
+    let chosen = plan(wanted, &usable(&told.indexes), told).expect("counting does not fail");
+    let mut output = format!("{}", chosen.plan.tree());
+    for ranges in ranges_of(&chosen.plan) {
+        for KeyRange { low, high, exact } in ranges {
+            let hex = super::plan::hex;
+            let exact = if *exact { "" } else { "  to be looked at" };
+            let _ = writeln!(output, "  {} .. {}{exact}", hex(low), hex(high));
+        }
+    }
+    let helpful = chosen.helpful.map(|field| format!(", index on {field} would help"));
+    let whole = if chosen.whole { ", every condition used" } else { "" };
+    let _ = writeln!(
+        output,
+        "  about {} documents{whole}{}",
+        chosen.documents,
+        helpful.unwrap_or_default()
+    );
+    output
+}
+
+fn ranges_of(plan: &Plan) -> Vec<&[KeyRange]> {
+    fn of_access(access: &Access) -> Vec<&[KeyRange]> {
+        match access {
+            Access::Nothing(_) => Vec::new(),
+            Access::Index(ranges) => vec![&ranges.ranges],
+            Access::Either(parts) | Access::Both(parts) => {
+                parts.iter().flat_map(of_access).collect()
+            }
+        }
+    }
+    match plan {
+        Plan::Scan => Vec::new(),
+        Plan::Find(access) => of_access(access),
+        Plan::InOrder { ranges, .. } => vec![&ranges.ranges],
+    }
 }
 
 #[test]

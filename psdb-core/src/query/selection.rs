@@ -12,7 +12,10 @@
 //!
 //! Left out: changing anything.
 
-use super::executor::{Skipped, candidates, id_of};
+use super::access::ids;
+use super::executor::Skipped;
+use super::plan::Plan;
+use super::planner::{Wanted, choose};
 use super::source::Source;
 use super::{Meter, Program};
 use crate::codec::EncodedDocument;
@@ -52,34 +55,35 @@ pub fn select<S: Source>(
 ) -> Result<Selection> {
     let after = match among {
         Among::Ids(ids) => {
-            let documents = ids.iter().filter_map(|id| source.document(id));
+            let documents = ids.iter().filter_map(|id| source.document(id).transpose());
             return page(documents, filter, usize::MAX, meter);
         }
         Among::After(after) => after.as_ref(),
     };
-    let (found, by_index) = candidates(source, Some(filter));
-    if !by_index {
+    let chosen = choose(source, Wanted { filter: Some(filter), ..Wanted::default() })?;
+    let Plan::Find(access) = &chosen.plan else {
         return page(source.documents(after), filter, max_documents, meter);
-    }
-    let later = |document: &&EncodedDocument| after.is_none_or(|id| id_of(document) > id.as_str());
-    let mut found: Vec<_> = found.filter(later).collect();
-    found.sort_unstable_by(|a, b| id_of(a).cmp(id_of(b)));
-    page(found.into_iter(), filter, max_documents, meter)
+    };
+    let later = |id: &DocumentId| after.is_none_or(|after| id > after);
+    let later = ids(source, access, meter)?.into_iter().filter(later);
+    let found = later.filter_map(|id| source.document(&id).transpose());
+    page(found, filter, max_documents, meter)
 }
 
-fn page<'a>(
-    documents: impl Iterator<Item = &'a EncodedDocument>,
+fn page(
+    documents: impl Iterator<Item = Result<EncodedDocument>>,
     filter: &Program,
     max_documents: usize,
     meter: &Meter,
 ) -> Result<Selection> {
     let mut selection = Selection::default();
     for document in documents {
+        let document = document?;
         if selection.versions.len() >= max_documents {
             selection.next = selection.versions.last().map(|(id, _)| id.clone());
             break;
         }
-        if selection.skipped.matches(Some(filter), document, meter)? {
+        if selection.skipped.matches(Some(filter), &document, meter)? {
             let metadata = document.metadata()?;
             selection.versions.push((metadata.id, metadata.version));
         }

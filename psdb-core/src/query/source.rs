@@ -1,39 +1,98 @@
 //! What a query reads from: one database on one shard, as of one moment.
 //!
 //! The executor knows no storage; whoever holds documents implements [`Source`] on a snapshot.
+//! Documents come out owned: an [`EncodedDocument`] shares its bytes, so a source in memory hands out
+//! one more reference and a source on disk what it has just read.
 //!
-//! Invariant: a source shows the same documents for as long as it lives.
+//! Invariants:
+//! 1. A source shows the same documents for as long as it lives.
+//! 2. An index that is complete holds the entries of every document, and no other.
 //!
 //! Left out: writing.
 
 use std::ops::Bound;
 
+use bytes::Bytes;
+
 use crate::codec::EncodedDocument;
-use crate::types::{DocumentId, IndexName};
+use crate::types::{DocumentId, IndexName, Result};
 
 /// Documents on their way out of a source.
-pub type Documents<'a> = Box<dyn Iterator<Item = &'a EncodedDocument> + 'a>;
+pub type Documents<'a> = Box<dyn Iterator<Item = Result<EncodedDocument>> + 'a>;
+
+/// Entries of an index on their way out of a source: the key, and the document it stands for.
+pub type Entries<'a> = Box<dyn Iterator<Item = Result<(Bytes, DocumentId)>> + 'a>;
+
+/// Which way entries are walked through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the lowest key to the highest.
+    Ascending,
+    /// From the highest key to the lowest.
+    Descending,
+}
+
+/// An index of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceIndex {
+    /// Its name.
+    pub name: IndexName,
+    /// The fields, in the order in which keys hold their values.
+    pub fields: Vec<String>,
+    /// Whether it has the entries of every document; only then it can be searched.
+    pub complete: bool,
+    /// Whether a value in it was cut, so that its keys alone do not tell all values apart.
+    pub cut: bool,
+}
 
 /// An owned snapshot of one database on one shard.
 pub trait Source: Send + 'static {
     /// The documents in the order of their ids, from the one after `after` on.
     fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a>;
 
-    /// The documents whose keys in the index lie within the bounds, in the index's order; `None`
-    /// without such an index. A key begins with [`crate::codec::key::encode_value`] of the first
-    /// field.
-    fn index_range<'a>(
+    /// The entries of an index whose keys lie within the bounds, in the order of their keys or
+    /// against it; `None` without such an index. `codec::key` says what a key looks like.
+    fn index_entries<'a>(
         &'a self,
         index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-    ) -> Option<Documents<'a>>;
+        direction: Direction,
+    ) -> Option<Entries<'a>>;
+
+    /// How many entries of an index lie within the bounds; none without such an index. A count may
+    /// end at `bound`, which then is the answer.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the source from reading them.
+    fn count_entries(
+        &self,
+        index: &IndexName,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+        bound: u64,
+    ) -> Result<u64> {
+        let Some(entries) = self.index_entries(index, low, high, Direction::Ascending) else {
+            return Ok(0);
+        };
+        let mut count = 0;
+        for entry in entries.take(usize::try_from(bound).unwrap_or(usize::MAX)) {
+            entry?;
+            count += 1;
+        }
+        Ok(count)
+    }
 
     /// The document under `id`, if there is one.
-    fn document(&self, id: &DocumentId) -> Option<&EncodedDocument>;
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the source from reading it.
+    fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>>;
 
-    /// The indexes, each with its fields.
-    fn indexes(&self) -> Vec<(IndexName, Vec<String>)>;
+    /// The indexes, complete or not.
+    fn indexes(&self) -> Vec<SourceIndex>;
 
     /// How many documents there are.
     fn count(&self) -> u64;

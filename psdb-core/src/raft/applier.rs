@@ -1,207 +1,236 @@
-//! Applies committed entries to a group's state and takes its snapshots.
+//! Applies committed entries to a group's replica and makes its state durable.
 //!
-//! A [`Replica`] is everything a group agrees on: the state machine, the sessions, the membership
-//! and how far they have got. Readers and snapshots take an O(1) clone of the state machine under
-//! a short lock, so they never hold up the applying of entries.
+//! ```text
+//! apply            the lock for the time of the entries
+//! build_snapshot   the lock for the time of a cut; then the checkpoint is written beside
+//! readers          a view in O(1); nothing is held up
+//! ```
+//! To the engine a *snapshot* is the last durable checkpoint: its meta, and the trees as of then,
+//! which are turned into bytes only when a follower needs them.
 //!
 //! Invariants:
-//! 1. An error of the state machine or of decoding stops the replica; nothing is skipped.
-//! 2. The state's time never goes back, whatever the proposers' clocks do.
-//! 3. A snapshot is reported as built or installed only when its file is durable.
+//! 1. An error of the state machine, of storage or of decoding stops the replica; nothing is
+//!    skipped.
+//! 2. A snapshot is reported as built or installed only when its checkpoint is durable.
+//! 3. The log is purged only up to the older of the two checkpoints that recovery could choose.
+//! 4. One checkpoint is written at a time, and none while a snapshot is installed.
 //!
-//! Left out: the tree's own checkpoints, which the storage issue brings.
+//! Left out: when to take one. The engine does by entries, `group` by bytes and at the end.
 
-use std::io::{self, Read, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use openraft::storage::RaftStateMachine;
-use openraft::{AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageIOError};
+use openraft::{AnyError, OptionalSend, RaftSnapshotBuilder, StorageIOError};
 use parking_lot::{Mutex, RwLock};
-use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex as Turn, Notify};
 
 use super::engine::{
-    Answer, Answers, Batch, Engine, EngineError, Entry, LogId, Membership, Request, Snapshot,
-    SnapshotMeta,
+    Answers, Engine, EngineError, Entry, LogId, Membership, Snapshot, SnapshotMeta,
 };
-use super::sessions::{SessionLimits, Sessions, Verdict};
-use super::snapshot::{self, SnapshotFile};
-use super::state_machine::{Position, StateError, StateMachine};
-use crate::codec::frame;
-use crate::env::Env;
-use crate::types::{GroupId, LogIndex, Term, Timestamp};
+use super::log_home::HomeLock;
+use super::log_store::LogStore;
+use super::replica::{Replica, ReplicaPlace};
+use super::sessions::SessionLimits;
+use super::snapshot::SnapshotBody;
+use super::state_machine::{StateError, StateMachine};
+use super::witness::Witness;
+use crate::storage::{self, StorageError};
+use crate::types::{Error, LogIndex};
 
-/// What a group agrees on, as one replica knows it.
-#[derive(Clone, Default)]
-struct Replica<S> {
-    machine: S,
-    agreed: Agreed,
-}
+/// So much log, or so many changed pages, make a checkpoint due.
+const CHECKPOINT_BYTES: u64 = 32 << 20;
 
-/// The part of a replica that every kind of group has.
-#[derive(Clone, Default, Serialize, Deserialize)]
-struct Agreed {
-    sessions: Sessions,
-    applied: Option<LogId>,
-    membership: Membership,
-    time: Timestamp,
-}
-
-/// Where a group's snapshots lie.
-#[derive(Clone, Debug)]
-pub(crate) struct SnapshotPlace {
-    pub(crate) env: Env,
-    pub(crate) dir: PathBuf,
-    pub(crate) group: GroupId,
-}
-
-struct Shared<S> {
+struct Shared<S: StateMachine> {
     replica: RwLock<Replica<S>>,
-    current: Mutex<Option<(SnapshotMeta, SnapshotFile)>>,
-    place: SnapshotPlace,
+    /// The last durable checkpoint, and the trees as of then.
+    current: Mutex<Option<(SnapshotMeta, storage::Snapshot)>>,
+    /// Whose turn it is to write a checkpoint or to install a snapshot.
+    turn: Turn<()>,
+    /// Told when a checkpoint is due by its bytes.
+    due: Notify,
+    place: ReplicaPlace,
     limits: SessionLimits,
+    log: LogStore,
+    lock: HomeLock,
+    /// Why the replica stopped, if storage is why.
+    failure: Mutex<Option<Error>>,
+    witness: Witness,
 }
 
 /// A group's state on this node.
-pub(crate) struct Applier<S>(Arc<Shared<S>>);
+pub(crate) struct Applier<S: StateMachine>(Arc<Shared<S>>);
 
-impl<S> Clone for Applier<S> {
+impl<S: StateMachine> Clone for Applier<S> {
     fn clone(&self) -> Self {
         Applier(self.0.clone())
     }
 }
 
 impl<S: StateMachine> Applier<S> {
-    /// Loads the newest snapshot of the group, or begins with the default state.
+    /// Opens the group's page file at its last checkpoint, or begins with the first state.
     ///
     /// # Errors
     ///
-    /// `InvalidData` when the snapshot is damaged.
-    pub(crate) async fn load(place: SnapshotPlace, limits: SessionLimits) -> io::Result<Self> {
-        let from = place.clone();
-        let loaded = place.env.blocking(move || load_newest::<S>(&from)).await?;
-        let (replica, current) = match loaded {
-            Some((replica, meta, file)) => (replica, Some((meta, file))),
-            None => (Replica::default(), None),
-        };
+    /// [`Error::Corrupt`] with file and offset, or [`Error::Storage`].
+    pub(crate) async fn load(
+        place: ReplicaPlace,
+        lock: HomeLock,
+        limits: SessionLimits,
+        log: LogStore,
+    ) -> Result<Self, Error> {
+        let (from, env) = (place.clone(), place.env.clone());
+        let opened = env.blocking(move || {
+            let replica = Replica::<S>::open(&from)?;
+            Ok((replica.opened_at(), replica.safe()?, replica))
+        });
+        let opened: Result<_, StateError> = opened.await;
+        let (current, safe, replica) = opened.map_err(|error| error_of(&place, &error))?;
+        log.allow_purge(safe)?;
         Ok(Applier(Arc::new(Shared {
             replica: RwLock::new(replica),
             current: Mutex::new(current),
+            turn: Turn::new(()),
+            due: Notify::new(),
             place,
             limits,
+            log,
+            lock,
+            failure: Mutex::new(None),
+            witness: Witness::default(),
         })))
     }
 
-    /// An O(1) clone of the state as it is now.
-    pub(crate) fn state(&self) -> S {
-        self.0.replica.read().machine.clone()
+    /// The state as it is now, in O(1).
+    pub(crate) fn view(&self) -> S::View {
+        self.0.replica.read().view()
     }
 
     /// How far entries have been applied.
     pub(crate) fn applied(&self) -> LogIndex {
-        LogIndex(self.0.replica.read().agreed.applied.map_or(0, |id| id.index))
+        index_of(self.0.replica.read().applied())
     }
 
     /// The state together with the index it was reached at.
-    pub(crate) fn state_at(&self) -> (LogIndex, S) {
+    pub(crate) fn view_at(&self) -> (LogIndex, S::View) {
         let replica = self.0.replica.read();
-        let applied = replica.agreed.applied.map_or(0, |id| id.index);
-        (LogIndex(applied), replica.machine.clone())
+        (index_of(replica.applied()), replica.view())
     }
 
-    pub(crate) fn place(&self) -> &SnapshotPlace {
+    /// What `look` sees of the machine, and the index at which.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&S) -> R) -> (LogIndex, R) {
+        let replica = self.0.replica.read();
+        (index_of(replica.applied()), look(replica.machine()))
+    }
+
+    /// How many entries have been applied since the last durable checkpoint.
+    pub(crate) fn behind(&self) -> u64 {
+        let replica = self.0.replica.read();
+        let checkpointed = replica.checkpointed().ok().flatten();
+        index_of(replica.applied()).0 - index_of(checkpointed).0
+    }
+
+    pub(crate) fn place(&self) -> &ReplicaPlace {
         &self.0.place
     }
-}
 
-fn load_newest<S: StateMachine>(
-    place: &SnapshotPlace,
-) -> io::Result<Option<(Replica<S>, SnapshotMeta, SnapshotFile)>> {
-    let disk = place.env.disk();
-    snapshot::remove_leftovers(&**disk, &place.dir, place.group)?;
-    let Some(path) = snapshot::list(&**disk, &place.dir, place.group)?.into_iter().next() else {
-        return Ok(None);
-    };
-    let file = SnapshotFile::open(&**disk, &path)?;
-    let (meta, replica) = file.read_body(|body| Replica::load(body))?;
-    Ok(Some((replica, meta, file)))
-}
-
-impl<S: StateMachine> Replica<S> {
-    fn apply(&mut self, entry: Entry, limits: SessionLimits) -> Result<Answers, StateError> {
-        self.agreed.applied = Some(entry.log_id);
-        match entry.payload {
-            EntryPayload::Blank => Ok(Answers::default()),
-            EntryPayload::Membership(membership) => {
-                self.agreed.membership = Membership::new(Some(entry.log_id), membership);
-                Ok(Answers::default())
-            }
-            EntryPayload::Normal(batch) => self.apply_batch(entry.log_id, &batch, limits),
-        }
+    /// Why the replica stopped, if storage is why.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.0.failure.lock().clone()
     }
 
-    fn apply_batch(
-        &mut self,
-        log_id: LogId,
-        batch: &Batch,
-        limits: SessionLimits,
-    ) -> Result<Answers, StateError> {
-        self.agreed.time = self.agreed.time.max(batch.time);
-        let position = Position {
-            term: Term(log_id.leader_id.term),
-            index: LogIndex(log_id.index),
-            time: self.agreed.time,
+    /// Waits for a panic of the state machine.
+    pub(crate) async fn panicked(&self) {
+        self.0.witness.panicked().await;
+    }
+
+    /// Waits until a checkpoint is due by its bytes.
+    pub(crate) async fn due(&self) {
+        self.0.due.notified().await;
+    }
+
+    /// Makes the present state durable, if asked to, and lets nothing be applied any more.
+    pub(crate) async fn close(&self, with_checkpoint: bool) -> Result<(), Error> {
+        let _turn = self.0.turn.lock().await;
+        let result = if with_checkpoint { self.checkpoint().await } else { Ok(()) };
+        self.0.replica.write().close();
+        result.map_err(|error| error_of(&self.0.place, &error))
+    }
+
+    /// Cuts a checkpoint and writes it, unless there is nothing new. The caller has the turn.
+    async fn checkpoint(&self) -> Result<(), StateError> {
+        let shared = self.0.clone();
+        self.0.place.env.blocking(move || shared.checkpoint()).await
+    }
+
+    fn failed(&self, error: &StateError) {
+        let error = error_of(&self.0.place, error);
+        self.0.failure.lock().get_or_insert(error);
+    }
+}
+
+impl<S: StateMachine> Shared<S> {
+    fn checkpoint(&self) -> Result<(), StateError> {
+        let _guard = self.witness.guard();
+        // Whoever opens the directory next waits until this is written.
+        let _lock = self.lock.hold()?;
+        let Some(cut) = self.replica.write().cut()? else { return Ok(()) };
+        cut.checkpoint.write_gently()?;
+        let draft = self.replica.write().draft.take();
+        if let Some(draft) = draft {
+            draft.publish()?;
+        }
+        *self.current.lock() = Some((cut.meta, cut.trees));
+        let safe = self.replica.read().safe()?;
+        self.log.allow_purge(safe)?;
+        Ok(())
+    }
+
+    fn apply(&self, entries: Vec<Entry>) -> Result<Vec<Answers>, (LogId, StateError)> {
+        let _guard = self.witness.guard();
+        let mut replica = self.replica.write();
+        let answers = replica.apply(entries, self.limits);
+        if replica.due_bytes() >= CHECKPOINT_BYTES {
+            self.due.notify_one();
+        }
+        answers
+    }
+
+    fn install(&self, meta: &SnapshotMeta, body: &SnapshotBody) -> Result<(), StateError> {
+        let _guard = self.witness.guard();
+        let SnapshotBody::Received(received) = body else {
+            let reason = "a snapshot of its own was to be installed".to_owned();
+            return Err(StorageError::Refused { reason }.into());
         };
-        let answers = batch.requests.iter().map(|request| self.answer(position, request, limits));
-        Ok(Answers(answers.collect::<Result<_, _>>()?))
-    }
-
-    fn answer(
-        &mut self,
-        position: Position,
-        request: &Request,
-        limits: SessionLimits,
-    ) -> Result<Answer, StateError> {
-        match request.id.as_ref().map(|id| self.agreed.sessions.check(id)) {
-            Some(Verdict::Duplicate(first)) => return Ok(Answer::Applied(first)),
-            Some(Verdict::Evicted(horizon)) => return Ok(Answer::Evicted(horizon)),
-            Some(Verdict::New) | None => {}
+        let _lock = self.lock.hold()?;
+        let replica = Replica::<S>::install(&self.place, meta, received)?;
+        let disk = self.place.env.disk();
+        if let Err(error) = disk.remove(&received.path) {
+            tracing::debug!(%error, "could not remove an installed snapshot; a restart will");
         }
-        let command = frame::decode(&request.command).map_err(|error| StateError::Decode {
-            what: "a command of the log",
-            reason: error.to_string(),
-        })?;
-        let answer: Bytes = frame::encode(&self.machine.apply(position, command)?);
-        if let Some(id) = &request.id {
-            self.agreed.sessions.record(id, answer.clone(), position.index, limits);
+        *self.current.lock() = replica.opened_at();
+        let safe = replica.safe()?;
+        let old = std::mem::replace(&mut *self.replica.write(), replica);
+        if let Some(Err(error)) = old.draft.map(storage::Draft::discard) {
+            tracing::debug!(%error, "could not remove a page file; a restart will");
         }
-        Ok(Answer::Applied(answer))
-    }
-
-    fn save(&self, sink: &mut dyn Write) -> io::Result<()> {
-        let agreed = frame::encode(&self.agreed);
-        sink.write_all(&(agreed.len() as u64).to_le_bytes())?;
-        sink.write_all(&agreed)?;
-        self.machine.save(sink).map_err(state_to_io)
-    }
-
-    fn load(source: &mut dyn Read) -> io::Result<Self> {
-        let mut length = [0; 8];
-        source.read_exact(&mut length)?;
-        // `take` bounds what a damaged length can make us read; the file's end does the rest.
-        let mut agreed = Vec::new();
-        source.take(u64::from_le_bytes(length)).read_to_end(&mut agreed)?;
-        let agreed = frame::decode(&agreed)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        Ok(Replica { machine: S::load(source).map_err(state_to_io)?, agreed })
+        self.log.allow_purge(safe)?;
+        Ok(())
     }
 }
 
-fn state_to_io(error: StateError) -> io::Error {
+fn index_of(id: Option<LogId>) -> LogIndex {
+    LogIndex(id.map_or(0, |id| id.index))
+}
+
+/// What clients and operators are told of an error of a replica.
+fn error_of(place: &ReplicaPlace, error: &StateError) -> Error {
     match error {
-        StateError::Snapshot { source, .. } => source,
-        decode @ StateError::Decode { .. } => io::Error::new(io::ErrorKind::InvalidData, decode),
+        StateError::Storage(_) | StateError::Snapshot { .. } => error.to_public(),
+        StateError::Decode { .. } => Error::Corrupt {
+            path: place.path().display().to_string(),
+            offset: 0,
+            reason: error.to_string(),
+        },
     }
 }
 
@@ -210,7 +239,7 @@ impl<S: StateMachine> RaftStateMachine<Engine> for Applier<S> {
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, Membership), EngineError> {
         let replica = self.0.replica.read();
-        Ok((replica.agreed.applied, replica.agreed.membership.clone()))
+        Ok((replica.applied(), replica.membership()))
     }
 
     async fn apply<I>(&mut self, entries: I) -> Result<Vec<Answers>, EngineError>
@@ -218,81 +247,65 @@ impl<S: StateMachine> RaftStateMachine<Engine> for Applier<S> {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let mut replica = self.0.replica.write();
-        let mut answers = Vec::new();
-        for entry in entries {
-            let log_id = entry.log_id;
-            let answer = replica
-                .apply(entry, self.0.limits)
-                .map_err(|error| StorageIOError::apply(log_id, AnyError::new(&error)))?;
-            answers.push(answer);
-        }
-        Ok(answers)
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        // Where all pages have had room so far, applying waits for no disk, and handing it to
+        // another thread would take longer than doing it.
+        let applied = if self.0.place.cache.was_full() {
+            let shared = self.0.clone();
+            self.0.place.env.blocking(move || shared.apply(entries)).await
+        } else {
+            self.0.apply(entries)
+        };
+        applied.map_err(|(log_id, error)| {
+            self.failed(&error);
+            StorageIOError::apply(log_id, AnyError::new(&error)).into()
+        })
     }
 
     async fn get_snapshot_builder(&mut self) -> Applier<S> {
         self.clone()
     }
 
-    async fn begin_receiving_snapshot(&mut self) -> Result<Box<SnapshotFile>, EngineError> {
-        let unused = io::Error::other("snapshots arrive whole, through snapshot_transfer");
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<SnapshotBody>, EngineError> {
+        let unused = std::io::Error::other("snapshots arrive whole, through snapshot_transfer");
         Err(StorageIOError::write_snapshot(None, AnyError::new(&unused)).into())
     }
 
     async fn install_snapshot(
         &mut self,
         meta: &SnapshotMeta,
-        received: Box<SnapshotFile>,
+        received: Box<SnapshotBody>,
     ) -> Result<(), EngineError> {
-        let place = self.0.place.clone();
-        let index = meta.last_log_id.map_or(0, |id| id.index);
-        let installed = place.env.blocking({
-            let place = place.clone();
-            move || -> io::Result<_> {
-                let (_, replica) = received.read_body(|body| Replica::<S>::load(body))?;
-                let disk = place.env.disk();
-                let file = snapshot::publish(&**disk, &place.dir, place.group, index, &received)?;
-                Ok((replica, file))
-            }
-        });
-        let (replica, file) = installed.await.map_err(|error| {
-            StorageIOError::write_snapshot(Some(meta.signature()), AnyError::new(&error))
-        })?;
-        *self.0.replica.write() = replica;
-        *self.0.current.lock() = Some((meta.clone(), file));
-        Ok(())
+        let _turn = self.0.turn.lock().await;
+        let (shared, received_meta) = (self.0.clone(), meta.clone());
+        let work = move || shared.install(&received_meta, &received);
+        self.0.place.env.blocking(work).await.map_err(|error| {
+            self.failed(&error);
+            StorageIOError::write_snapshot(Some(meta.signature()), AnyError::new(&error)).into()
+        })
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, EngineError> {
         let current = self.0.current.lock().clone();
-        Ok(current.map(|(meta, file)| Snapshot { meta, snapshot: Box::new(file) }))
+        Ok(current
+            .map(|(meta, trees)| Snapshot { meta, snapshot: Box::new(SnapshotBody::Kept(trees)) }))
     }
 }
 
 impl<S: StateMachine> RaftSnapshotBuilder<Engine> for Applier<S> {
     async fn build_snapshot(&mut self) -> Result<Snapshot, EngineError> {
-        let replica = self.0.replica.read().clone();
-        let last_log_id = replica.agreed.applied;
-        let index = last_log_id.map_or(0, |id| id.index);
-        let meta = SnapshotMeta {
-            last_log_id,
-            last_membership: replica.agreed.membership.clone(),
-            snapshot_id: format!("{}-{}", self.0.place.group.0, index),
-        };
-        let place = self.0.place.clone();
-        let built = self.0.place.env.blocking({
-            let meta = meta.clone();
-            move || -> io::Result<SnapshotFile> {
-                let disk = place.env.disk();
-                let part = place.dir.join(format!("g{}-{index}.building.part", place.group.0));
-                let file = snapshot::write(&**disk, &part, &meta, |sink| replica.save(sink))?;
-                snapshot::publish(&**disk, &place.dir, place.group, index, &file)
-            }
+        let turn = self.0.turn.lock().await;
+        let built = self.checkpoint().await;
+        drop(turn);
+        let current = self.0.current.lock().clone();
+        let built = built.and_then(|()| {
+            let nothing = "there is nothing to take a snapshot of".to_owned();
+            current.ok_or(StorageError::Refused { reason: nothing }.into())
         });
-        let file = built.await.map_err(|error| {
-            StorageIOError::write_snapshot(Some(meta.signature()), AnyError::new(&error))
+        let (meta, trees) = built.map_err(|error| {
+            self.failed(&error);
+            StorageIOError::write_snapshot(None, AnyError::new(&error))
         })?;
-        *self.0.current.lock() = Some((meta.clone(), file.clone()));
-        Ok(Snapshot { meta, snapshot: Box::new(file) })
+        Ok(Snapshot { meta, snapshot: Box::new(SnapshotBody::Kept(trees)) })
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::runtime::SeededRuntime;
-use super::snapshot::SnapshotFile;
+use super::snapshot::SnapshotBody;
 use crate::types::{Address, NodeId, RequestId, Timestamp};
 
 /// One request inside a batch.
@@ -77,7 +77,7 @@ openraft::declare_raft_types!(
         NodeId = NodeId,
         Node = Member,
         Entry = openraft::Entry<Engine>,
-        SnapshotData = SnapshotFile,
+        SnapshotData = SnapshotBody,
         AsyncRuntime = SeededRuntime,
 );
 

@@ -8,14 +8,14 @@
 //! 1. A response is returned only after its entry was applied here.
 //! 2. After [`Group::read_barrier`] succeeds, [`Group::state`] shows every write acknowledged
 //!    before the call.
-//!
-//! 3. A message to another replica of the group, such as an earlier one on this node, is refused.
+//! 3. A replica that ends without having been shut down says so ([`Group::failed`]).
+//! 4. A message to another replica of the group, such as an earlier one on this node, is refused.
 //!
 //! Left out: which members a group has, which its owner decides; changing them (`membership`).
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use openraft::SnapshotPolicy;
 use openraft::error::{InitializeError, RaftError};
 use tokio::sync::OwnedRwLockWriteGuard;
 
-use super::applier::{Applier, SnapshotPlace};
+use super::applier::Applier;
 use super::barrier::Barrier;
 use super::config::RaftConfig;
 use super::election::TieBreaker;
@@ -31,14 +31,15 @@ use super::engine::{Answer, Member, Raft};
 use super::log_home::LogHome;
 use super::log_store::{LogBounds, LogStore};
 use super::message::{RaftMessage, RaftReply, RaftRequest};
+use super::metronome::Heartbeats;
 use super::network::Links;
 use super::proposer::{Gate, ProposeError, Proposer, group_name, known_leader, leads};
 use super::sessions::SessionLimits;
 use super::snapshot_transfer::Receiver;
 use super::state_machine::StateMachine;
-use super::status::{GroupStatus, StatusWatch};
+use super::status::{End, GroupStatus, StatusWatch};
 use crate::codec::frame;
-use crate::env::Env;
+use crate::env::{Env, Task};
 use crate::storage::Wal;
 use crate::transport::Transport;
 use crate::types::{Address, Error, GroupId, LogIndex, NodeId, Outcome, RequestId, Result, Term};
@@ -68,9 +69,9 @@ pub struct Applied<R> {
 }
 
 /// A replica of one Raft group.
-pub struct Group<S>(Arc<Parts<S>>);
+pub struct Group<S: StateMachine>(Arc<Parts<S>>);
 
-struct Parts<S> {
+struct Parts<S: StateMachine> {
     options: GroupOptions,
     raft: Raft,
     applier: Applier<S>,
@@ -78,18 +79,21 @@ struct Parts<S> {
     barrier: Barrier,
     receiver: Receiver,
     gate: Gate,
+    heartbeats: Heartbeats,
     wal: Wal,
-    _owned: TieBreaker,
+    /// Whether it was asked to end.
+    stopping: AtomicBool,
+    _owned: (TieBreaker, Task<()>),
 }
 
-impl<S> Clone for Group<S> {
+impl<S: StateMachine> Clone for Group<S> {
     fn clone(&self) -> Self {
         Group(self.0.clone())
     }
 }
 
 impl<S: StateMachine> Group<S> {
-    /// Starts a replica from its snapshot and its log; a new one waits to be initialized or found.
+    /// Starts a replica from its page file and its log; a new one waits to be initialized or found.
     ///
     /// # Errors
     ///
@@ -102,27 +106,24 @@ impl<S: StateMachine> Group<S> {
     ) -> Result<Group<S>> {
         options.config.validate()?;
         let (env, group, config) = (&options.env, options.group, &options.config);
-        let place =
-            SnapshotPlace { env: home.env().clone(), dir: home.snapshots().to_owned(), group };
+        let place = home.place(group);
         let limits =
             SessionLimits { clients: config.sessions, answers: config.answers_per_session };
-        let applier = Applier::load(place.clone(), limits)
-            .await
-            .map_err(|error| snapshot_failed(&place, &error))?;
         let recovered = home.take_recovered(group);
         let bounds = LogBounds { message: config.message_bytes, tail: config.tail_bytes };
         let log =
             LogStore::new(group, home.wal().clone(), &recovered, bounds).map_err(|error| {
                 Error::Corrupt {
-                    path: home.snapshots().with_file_name("wal").display().to_string(),
+                    path: place.dir.with_file_name("wal").display().to_string(),
                     offset: 0,
                     reason: format!("the log of {} does not decode: {error}", group_name(group)),
                 }
             })?;
+        let applier = Applier::<S>::load(place.clone(), home.lock(), limits, log.clone()).await?;
         check_continuous(group, &applier, &recovered)?;
         let links = Links {
             env: env.clone(),
-            group,
+            place: place.clone(),
             transport,
             chunk_bytes: config.chunk_bytes,
             pause: config.heartbeat,
@@ -136,8 +137,15 @@ impl<S: StateMachine> Group<S> {
         let proposer = Proposer::start(env, group, raft.clone(), config, gate.clone());
         let limit = config.election_max;
         let barrier = Barrier::start(env, group, raft.clone(), (log, end), limit, gate.clone());
+        let heartbeats = home.metronome().join(env, config.heartbeat, raft.clone());
         let receiver = Receiver::new(place);
         let tie_breaker = TieBreaker::start(env, raft.clone(), config);
+        let checkpoints = env.spawn(checkpoint_when_due(applier.clone(), raft.clone()));
+        if applier.behind() >= config.snapshot_after {
+            // The engine counts from here on; without this, one crash after the other would leave
+            // more and more to replay.
+            raft.trigger().snapshot().await.map_err(|fatal| internal(group, &fatal))?;
+        }
         let parts = Parts {
             options,
             raft,
@@ -146,8 +154,10 @@ impl<S: StateMachine> Group<S> {
             barrier,
             receiver,
             gate,
+            heartbeats,
             wal: home.wal().clone(),
-            _owned: tie_breaker,
+            stopping: AtomicBool::new(false),
+            _owned: (tie_breaker, checkpoints),
         };
         Ok(Group(Arc::new(parts)))
     }
@@ -223,13 +233,29 @@ impl<S: StateMachine> Group<S> {
     }
 
     /// An O(1) snapshot of the state as applied here; linearizable only behind a barrier.
-    pub fn state(&self) -> S {
-        self.0.applier.state()
+    pub fn state(&self) -> S::View {
+        self.0.applier.view()
     }
 
     /// As [`Group::state`], with the log index at which that state was reached.
-    pub fn state_at(&self) -> (LogIndex, S) {
-        self.0.applier.state_at()
+    pub fn state_at(&self) -> (LogIndex, S::View) {
+        self.0.applier.view_at()
+    }
+
+    /// What `look` sees of the state machine as it is now, and the log index at which. Nothing is
+    /// applied meanwhile, so `look` must be short.
+    pub fn look<R>(&self, look: impl FnOnce(&S) -> R) -> (LogIndex, R) {
+        self.0.applier.look(look)
+    }
+
+    /// Whether looking something up in [`Group::state`] may have to wait for the disk.
+    pub fn reads_may_wait(&self) -> bool {
+        self.0.applier.place().cache.was_full()
+    }
+
+    /// Why this replica has stopped, if it is its storage that has failed.
+    pub fn failure(&self) -> Option<Error> {
+        self.0.applier.failure()
     }
 
     /// How this replica stands in its group.
@@ -273,7 +299,7 @@ impl<S: StateMachine> Group<S> {
         }
     }
 
-    /// Takes a snapshot now, so that the log before it can be dropped.
+    /// Takes a checkpoint now; the log before the checkpoint before it can be dropped then.
     ///
     /// # Errors
     ///
@@ -291,10 +317,50 @@ impl<S: StateMachine> Group<S> {
         self.0.raft.trigger().elect().await.map_err(|fatal| internal(self.id(), &fatal))
     }
 
-    /// Stops this replica. What waits fails with an unknown outcome.
+    /// Waits until this replica has ended without having been shut down, and returns why.
+    ///
+    /// [`Error::Storage`] or [`Error::Corrupt`] when its storage failed it, [`Error::Internal`]
+    /// when the engine broke down. Either way nothing in memory can be trusted any more; what is on disk can, after
+    /// a new start.
+    pub async fn failed(&self) -> Error {
+        let end = tokio::select! {
+            biased;
+            () = self.0.applier.panicked() => End::Silent,
+            end = self.watch().ended() => end,
+        };
+        if self.0.stopping.load(Ordering::Acquire) {
+            return std::future::pending().await;
+        }
+        let name = group_name(self.id());
+        match end {
+            End::Storage(reason) => self
+                .failure()
+                .unwrap_or_else(|| Error::Storage { reason: format!("{name}: {reason}") }),
+            End::Silent => Error::Internal {
+                reason: format!("the Raft replica of {name} has broken down here"),
+                outcome: Outcome::Unknown,
+            },
+        }
+    }
+
+    /// Stops this replica, and makes its state durable, so that the next start replays nothing.
+    /// What waits fails with an unknown outcome.
     pub async fn shutdown(&self) {
+        self.stop(true).await;
+    }
+
+    /// Stops this replica, which is not wanted any more.
+    pub async fn abandon(&self) {
+        self.stop(false).await;
+    }
+
+    async fn stop(&self, with_checkpoint: bool) {
+        self.0.stopping.store(true, Ordering::Release);
         if let Err(error) = self.0.raft.shutdown().await {
             tracing::error!(group = %self.id(), %error, "a Raft engine did not stop cleanly");
+        }
+        if let Err(error) = self.0.applier.close(with_checkpoint).await {
+            tracing::warn!(group = %self.id(), %error, "the last checkpoint was not taken; the next start replays the log");
         }
     }
 
@@ -325,6 +391,11 @@ impl<S: StateMachine> Group<S> {
         &self.0.options.config
     }
 
+    /// Lets this replica send no heartbeats for a while, or again.
+    pub(super) fn silence(&self, silent: bool) {
+        self.0.heartbeats.silence(silent);
+    }
+
     /// Holds proposals and reads back for as long as the answer lives.
     pub(super) async fn pause_requests(&self) -> OwnedRwLockWriteGuard<()> {
         self.0.gate.clone().write_owned().await
@@ -340,16 +411,17 @@ fn internal(group: GroupId, error: &dyn std::error::Error) -> Error {
     Error::Internal { reason: format!("{}: {error}", group_name(group)), outcome: Outcome::Unknown }
 }
 
-fn snapshot_failed(place: &SnapshotPlace, error: &io::Error) -> Error {
-    let path = place.dir.join(format!("g{}-*.snap", place.group.0)).display().to_string();
-    if error.kind() == io::ErrorKind::InvalidData {
-        Error::Corrupt { path, offset: 0, reason: error.to_string() }
-    } else {
-        Error::Storage { reason: format!("could not load {path}: {error}") }
+/// Takes checkpoints when the log or the changed pages have grown enough.
+async fn checkpoint_when_due<S: StateMachine>(applier: Applier<S>, raft: Raft) {
+    loop {
+        applier.due().await;
+        if raft.trigger().snapshot().await.is_err() {
+            return;
+        }
     }
 }
 
-/// Refuses to start over a hole between the snapshot and the log: entries would be skipped.
+/// Refuses to start over a hole between the page file and the log: entries would be skipped.
 fn check_continuous<S: StateMachine>(
     group: GroupId,
     applier: &Applier<S>,
@@ -361,10 +433,10 @@ fn check_continuous<S: StateMachine>(
     let missing_from = applied + 1;
     if floor > applied || first.is_some_and(|first| first > missing_from) {
         return Err(Error::Corrupt {
-            path: applier.place().dir.display().to_string(),
+            path: applier.place().path().display().to_string(),
             offset: 0,
             reason: format!(
-                "the snapshot of {} ends at {applied}, but its log begins after {}",
+                "{} is stored up to {applied}, but its log begins after {}",
                 group_name(group),
                 floor.max(first.unwrap_or(0).saturating_sub(1)),
             ),
@@ -378,6 +450,8 @@ fn engine_config(group: GroupId, config: &RaftConfig) -> Result<openraft::Config
     let engine = openraft::Config {
         cluster_name: format!("group {group}"),
         heartbeat_interval: millis(config.heartbeat),
+        // The process's metronome asks for them.
+        enable_heartbeat: false,
         election_timeout_min: millis(config.election_min),
         election_timeout_max: millis(config.election_max),
         snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_after),

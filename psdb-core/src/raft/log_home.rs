@@ -1,8 +1,10 @@
-//! Where a process keeps its Raft groups: one write-ahead log and one folder of snapshots.
+//! Where a process keeps its Raft groups: one write-ahead log, and a page file for each group.
 //!
 //! ```text
 //! DIR/wal/00000001.log ...     the log records of all groups, in one order
-//! DIR/snapshots/g3-120.snap    the last snapshot of group 3, covering its log up to 120
+//! DIR/groups/g3.psdb           the state of group 3 as of its last checkpoints
+//! DIR/groups/g3-....part       on its way: a new page file, or a snapshot for another replica
+//! DIR/groups/lock              held while page files may be written
 //! ```
 //!
 //! Opening reads the whole log once and hands every group its part when the group starts. A
@@ -13,7 +15,8 @@
 //! 2. After [`LogHome::close`] the log is sealed, so damage found later is known to be damage.
 //! 3. A replica that bears another number than its node's has that noted before anything else of it
 //!    is, so it comes back under the same number.
-//! 4. A group that is claimed anew begins with nothing: neither records nor snapshots.
+//! 4. A group that is claimed anew begins with nothing: neither records nor a page file.
+//! 5. One owner at a time: the page files are locked until the last checkpoint has ended.
 //!
 //! Left out: which groups exist, which the node's role decides.
 
@@ -24,38 +27,54 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::log_store::REPLICA_SLOT;
+use super::metronome::Metronome;
+use super::replica::ReplicaPlace;
 use super::snapshot;
 use crate::codec::frame;
 use crate::env::Env;
-use crate::storage::{Record, RecoveredStream, StorageError, Wal, WalOptions};
-use crate::types::{Error, GroupId, NodeId, Result};
+use crate::storage::{
+    PageCache, Record, RecoveredStream, StorageError, Wal, WalOptions, lock_directory,
+};
+use crate::types::{Error, GroupId, LogIndex, NodeId, Result};
 
-/// The log and the snapshots of one process.
+/// The log and the page files of one process.
 #[derive(Clone, Debug)]
 pub struct LogHome {
     env: Env,
     wal: Wal,
-    snapshots: PathBuf,
+    groups: PathBuf,
+    cache: PageCache,
+    lock: HomeLock,
     recovered: Arc<Mutex<BTreeMap<u64, RecoveredStream>>>,
     known: Arc<Mutex<BTreeMap<GroupId, Option<NodeId>>>>,
+    metronome: Metronome,
 }
 
 impl LogHome {
-    /// Opens or creates the log in `dir`, replaying what is there.
+    /// Opens or creates the log in `dir`, replaying what is there, with a page cache of a quarter
+    /// of the memory.
     ///
     /// # Errors
     ///
     /// [`crate::Error::Corrupt`] with file and offset, or [`crate::Error::Storage`].
     pub async fn open(env: &Env, dir: &Path, options: WalOptions) -> Result<LogHome> {
-        let snapshots = dir.join("snapshots");
-        let made = {
-            let (disk, snapshots) = (env.disk().clone(), snapshots.clone());
-            env.blocking(move || {
-                disk.create_dir_all(&snapshots)
-                    .map_err(|source| StorageError::io("create", &snapshots, source))
-            })
-        };
-        made.await?;
+        let cache = PageCache::for_process(env, None);
+        LogHome::open_with(env, dir, options, cache).await
+    }
+
+    /// As [`LogHome::open`]; the groups' pages share `cache`, which may be that of other homes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`LogHome::open`].
+    pub async fn open_with(
+        env: &Env,
+        dir: &Path,
+        options: WalOptions,
+        cache: PageCache,
+    ) -> Result<LogHome> {
+        let groups = dir.join("groups");
+        let lock = HomeLock(Arc::new(Mutex::new(Some(lock_directory(env, &groups).await?.into()))));
         let (wal, recovered) = Wal::open(env, &dir.join("wal"), options).await?;
         let known = recovered.iter().map(|(stream, found)| {
             let number = found.slots.get(&REPLICA_SLOT).map(|bytes| frame::decode(bytes));
@@ -72,9 +91,12 @@ impl LogHome {
         Ok(LogHome {
             env: env.clone(),
             wal,
-            snapshots,
+            groups,
+            cache,
+            lock,
             recovered: Arc::new(Mutex::new(recovered)),
             known: Arc::new(Mutex::new(known)),
+            metronome: Metronome::default(),
         })
     }
 
@@ -84,13 +106,30 @@ impl LogHome {
         self.known.lock().clone()
     }
 
+    /// Where the log of `group` ends, checkpoints counted; `None` if nothing of it is here. To be
+    /// asked before the group is started.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Storage`] when the disk refuses, [`crate::Error::Corrupt`].
+    pub async fn reached(&self, group: GroupId) -> Result<Option<LogIndex>> {
+        let place = self.place(group);
+        let checkpoint = self.env.blocking(move || place.checkpointed()).await;
+        let checkpoint = checkpoint.map_err(|error| error.to_public())?;
+        let recovered = self.recovered.lock();
+        let stream = recovered.get(&group.0);
+        let last = stream.and_then(|stream| stream.entries.last_key_value()).map(|(last, _)| *last);
+        let floor = stream.and_then(|stream| stream.floor.as_ref()).map(|(floor, _)| *floor);
+        Ok(last.max(floor).map(LogIndex).max(checkpoint))
+    }
+
     /// Makes room for a new replica of `group`, which is to bear `number` if one is given.
     ///
     /// # Errors
     ///
     /// [`crate::Error::Storage`] when the disk refuses.
     pub async fn claim(&self, group: GroupId, number: Option<NodeId>) -> Result<()> {
-        self.remove_snapshots(group).await?;
+        self.remove_files(group).await?;
         if let Some(number) = number {
             let (stream, payload) = (group.0, frame::encode(&number));
             self.wal.write(vec![Record::Slot { stream, slot: REPLICA_SLOT, payload }]).await?;
@@ -99,7 +138,7 @@ impl LogHome {
         Ok(())
     }
 
-    /// Forgets the replica of `group`, which must be shut down: its log first, then its snapshots.
+    /// Forgets the replica of `group`, which must be shut down: its log first, then its page file.
     ///
     /// # Errors
     ///
@@ -108,19 +147,19 @@ impl LogHome {
         self.wal.write(vec![Record::Forget { stream: group.0 }]).await?;
         self.known.lock().remove(&group);
         self.recovered.lock().remove(&group.0);
-        self.remove_snapshots(group).await
+        self.remove_files(group).await
     }
 
-    async fn remove_snapshots(&self, group: GroupId) -> Result<()> {
-        let (disk, dir) = (self.env.disk().clone(), self.snapshots.clone());
+    async fn remove_files(&self, group: GroupId) -> Result<()> {
+        let (disk, dir) = (self.env.disk().clone(), self.groups.clone());
         let removed = self.env.blocking(move || {
             snapshot::remove_all(&*disk, &dir, group)
-                .map_err(|source| StorageError::io("remove snapshots in", &dir, source))
+                .map_err(|source| StorageError::io("remove files of a group in", &dir, source))
         });
         Ok(removed.await?)
     }
 
-    /// Groups whose old entries keep more than `segments` segments alive; a snapshot frees them.
+    /// Groups whose old entries keep more than `segments` segments alive; two checkpoints free them.
     pub fn holders(&self, segments: usize) -> Vec<GroupId> {
         self.wal.holders(segments).into_iter().map(GroupId).collect()
     }
@@ -131,23 +170,49 @@ impl LogHome {
     ///
     /// [`crate::Error::Storage`] when the disk refuses.
     pub async fn close(&self) -> Result<()> {
-        Ok(self.wal.close().await?)
+        let closed = self.wal.close().await;
+        self.lock.0.lock().take();
+        Ok(closed?)
     }
 
     pub(crate) fn wal(&self) -> &Wal {
         &self.wal
     }
 
-    pub(crate) fn env(&self) -> &Env {
-        &self.env
+    /// Where the page file of `group` lies.
+    pub(crate) fn place(&self, group: GroupId) -> ReplicaPlace {
+        let (env, dir, cache) = (self.env.clone(), self.groups.clone(), self.cache.clone());
+        ReplicaPlace { env, dir, group, cache }
     }
 
-    pub(crate) fn snapshots(&self) -> &Path {
-        &self.snapshots
+    /// The beat of all groups of this process.
+    pub(crate) fn metronome(&self) -> &Metronome {
+        &self.metronome
+    }
+
+    pub(crate) fn lock(&self) -> HomeLock {
+        self.lock.clone()
     }
 
     /// Takes the recovered records of `group`; empty the second time and for a new group.
     pub(crate) fn take_recovered(&self, group: GroupId) -> RecoveredStream {
         self.recovered.lock().remove(&group.0).unwrap_or_default()
+    }
+}
+
+/// Keeps the page files from other owners, until they are closed.
+#[derive(Clone)]
+pub(crate) struct HomeLock(Arc<Mutex<Option<Arc<dyn Send + Sync>>>>);
+
+impl HomeLock {
+    /// Keeps the page files from other owners for as long as the answer lives.
+    pub(crate) fn hold(&self) -> std::result::Result<Arc<dyn Send + Sync>, StorageError> {
+        self.0.lock().clone().ok_or(StorageError::Closed)
+    }
+}
+
+impl std::fmt::Debug for HomeLock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HomeLock").field("held", &self.0.lock().is_some()).finish()
     }
 }

@@ -15,9 +15,11 @@
 //! Invariants:
 //! 1. Entries are consecutive: the first follows `purged`, and appending follows the last.
 //! 2. A vote is answered only when it is durable; an entry is acknowledged only then.
-//! 3. The commit index is queued without waiting: it joins whatever is written next, and a
+//! 3. An entry is purged only when no checkpoint that recovery could choose needs it, whatever the
+//!    engine asks for ([`LogStore::allow_purge`]).
+//! 4. The commit index is queued without waiting: it joins whatever is written next, and a
 //!    restarted replica serves no read before its leader has confirmed a later one.
-//! 4. An entry leaves the tail only when it is durable, so that the segments have it.
+//! 5. An entry leaves the tail only when it is durable, so that the segments have it.
 //!
 //! Left out: bounding what the engine asks for at once when it applies entries after a restart.
 
@@ -29,12 +31,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use openraft::storage::{LogFlushed, RaftLogStorage};
-use openraft::{AnyError, LogState, OptionalSend, RaftLogId, RaftLogReader, StorageIOError};
+use openraft::{AnyError, LogState, OptionalSend, RaftLogReader, StorageIOError};
 use parking_lot::Mutex;
 
 use super::engine::{Engine, EngineError, Entry, EntrySize, LogId, Vote};
 use crate::codec::frame;
-use crate::storage::{Record, RecoveredStream, Wal};
+use crate::storage::{Record, RecoveredStream, StorageError, Wal};
 use crate::types::GroupId;
 
 const VOTE_SLOT: u8 = 0;
@@ -47,6 +49,10 @@ struct Log {
     vote: Option<Vote>,
     committed: Option<LogId>,
     purged: Option<LogId>,
+    /// Up to where the engine wants the log to be purged.
+    unwanted: Option<LogId>,
+    /// Up to where no checkpoint needs the log any more.
+    unneeded: Option<LogId>,
     /// The last entry, or what was purged last.
     last: Option<LogId>,
     /// The newest entries; all of them, or those down to one that is durable.
@@ -108,6 +114,34 @@ impl LogStore {
     /// The index of the last entry, purged ones counted.
     pub(crate) fn last_index(&self) -> Option<u64> {
         self.log.lock().last.map(|last| last.index)
+    }
+
+    /// Says that every checkpoint that recovery could choose reaches to `applied` at least.
+    ///
+    /// What the engine wanted purged before, and what had to stay for a checkpoint's sake, goes now.
+    pub(crate) fn allow_purge(&self, applied: Option<LogId>) -> Result<(), StorageError> {
+        self.log.lock().unneeded = applied;
+        self.purge_unneeded()
+    }
+
+    /// Purges what neither the engine nor a checkpoint needs.
+    fn purge_unneeded(&self) -> Result<(), StorageError> {
+        let through = {
+            let mut log = self.log.lock();
+            let Some(through) = log.unwanted.min(log.unneeded) else { return Ok(()) };
+            if Some(through) <= log.purged {
+                return Ok(());
+            }
+            let kept = log.tail.split_off(&(through.index + 1));
+            log.keep(kept);
+            log.purged = Some(through);
+            log.last = log.last.max(log.purged);
+            through
+        };
+        // A purge that is lost with the power only leaves more to replay.
+        let note = frame::encode(&through);
+        let purge = Record::Purge { stream: self.stream, through: through.index, note };
+        self.wal.submit_lazy(vec![purge])
     }
 
     fn slot(&self, slot: u8, payload: Bytes) -> Vec<Record> {
@@ -203,7 +237,7 @@ fn read_failed(error: &(impl std::error::Error + 'static)) -> EngineError {
     StorageIOError::read_logs(AnyError::new(error)).into()
 }
 
-fn write_failed(error: &crate::storage::StorageError) -> EngineError {
+fn write_failed(error: &StorageError) -> EngineError {
     StorageIOError::write_logs(AnyError::new(error)).into()
 }
 
@@ -330,18 +364,9 @@ impl RaftLogStorage<Engine> for LogStore {
     async fn purge(&mut self, log_id: LogId) -> Result<(), EngineError> {
         {
             let mut log = self.log.lock();
-            let kept = log.tail.split_off(&(log_id.index + 1));
-            log.keep(kept);
-            log.purged = Some(*log_id.get_log_id());
-            log.last = log.last.max(log.purged);
+            log.unwanted = log.unwanted.max(Some(log_id));
         }
-        // A purge that is lost with the power only leaves more to replay.
-        let purge = Record::Purge {
-            stream: self.stream,
-            through: log_id.index,
-            note: frame::encode(&log_id),
-        };
-        self.wal.submit_lazy(vec![purge]).map_err(|error| write_failed(&error))
+        self.purge_unneeded().map_err(|error| write_failed(&error))
     }
 }
 

@@ -25,17 +25,18 @@ use openraft::{OptionalSend, RaftNetwork, RaftNetworkFactory};
 
 use super::engine::{Engine, Member, Snapshot, Vote};
 use super::message::{RaftMessage, RaftReply, RaftRequest};
+use super::replica::ReplicaPlace;
 use super::snapshot_transfer;
 use crate::codec::frame;
 use crate::env::Env;
 use crate::transport::{Message, Service, Transport};
-use crate::types::{Address, GroupId, NodeId};
+use crate::types::{Address, NodeId};
 
 /// Makes links from this replica to the others.
 #[derive(Clone, Debug)]
 pub(crate) struct Links {
     pub(crate) env: Env,
-    pub(crate) group: GroupId,
+    pub(crate) place: ReplicaPlace,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) chunk_bytes: usize,
     pub(crate) pause: Duration,
@@ -63,6 +64,11 @@ impl Link {
         &self.links.env
     }
 
+    /// Where this replica's files lie.
+    pub(crate) fn place(&self) -> &ReplicaPlace {
+        &self.links.place
+    }
+
     /// Waits before a failed call is tried again: half to all of the pause.
     pub(crate) async fn pause(&self) {
         let pause = self.links.pause.mul_f64(0.5 + self.links.env.random_unit() / 2.0);
@@ -77,7 +83,7 @@ impl Link {
     ) -> io::Result<RaftReply> {
         let message = Message {
             service: Service::Raft,
-            group: self.links.group,
+            group: self.links.place.group,
             timeout,
             body: frame::encode(&RaftMessage { to: self.to, request }),
         };

@@ -41,7 +41,7 @@ pub(crate) enum Verdict {
 
 /// The answers one client may still ask for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Session {
+pub(crate) struct Session {
     /// The horizon when this session began.
     base: LogIndex,
     /// The index at which it was last used; its place in the order of eviction.
@@ -54,11 +54,13 @@ struct Session {
 }
 
 /// The sessions of one group.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sessions {
     horizon: LogIndex,
     clients: BTreeMap<ClientId, Session>,
     by_use: BTreeSet<(LogIndex, ClientId)>,
+    /// The clients whose sessions are not stored as they are.
+    changed: BTreeSet<ClientId>,
 }
 
 /// How much the sessions may remember.
@@ -69,6 +71,24 @@ pub(crate) struct SessionLimits {
 }
 
 impl Sessions {
+    /// The sessions as they were stored.
+    pub(crate) fn from_parts(
+        horizon: LogIndex,
+        clients: impl IntoIterator<Item = (ClientId, Session)>,
+    ) -> Sessions {
+        let clients: BTreeMap<_, _> = clients.into_iter().collect();
+        let by_use = clients.iter().map(|(client, session)| (session.used, *client)).collect();
+        Sessions { horizon, clients, by_use, changed: BTreeSet::new() }
+    }
+
+    /// What is to be stored: the horizon, and every session that changed since the last time;
+    /// none for a client that was forgotten.
+    pub(crate) fn take_changed(&mut self) -> (LogIndex, Vec<(ClientId, Option<Session>)>) {
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let session = |client| (client, self.clients.get(&client).cloned());
+        (self.horizon, changed.map(session).collect())
+    }
+
     /// Decides whether `request` is new.
     pub(crate) fn check(&mut self, request: &RequestId) -> Verdict {
         let Some(session) = self.clients.get_mut(&request.client) else {
@@ -108,6 +128,7 @@ impl Sessions {
         self.by_use.remove(&(session.used, request.client));
         session.used = index;
         self.by_use.insert((index, request.client));
+        self.changed.insert(request.client);
         session.settle(request.settled_below.min(request.sequence));
         session.answers.insert(request.sequence, answer);
         session.bound(limits.answers, index);
@@ -119,6 +140,7 @@ impl Sessions {
     fn evict_oldest(&mut self, index: LogIndex) {
         if let Some((_, client)) = self.by_use.pop_first() {
             self.clients.remove(&client);
+            self.changed.insert(client);
             self.horizon = index;
         }
     }

@@ -1,19 +1,17 @@
-//! Snapshot files: a group's whole state at one log index, checksummed from end to end.
+//! Snapshot files: a group's whole state at one log index, on its way to another replica.
 //!
 //! ```text
 //! | magic "PSDBSNAP" | meta length u32 | meta: framed SnapshotMeta | body ... | body length u64 | crc32 u32 |
 //! ```
-//! All numbers are little-endian; the crc covers every byte before it. The body is what the
-//! replica's state writes. A snapshot is written to a `.part` file, synced, renamed, and the
-//! folder synced; only then does it exist. `g3-120.snap` is group 3 up to index 120.
-//!
-//! The same bytes travel to followers, so a transferred file is verified before it is installed.
+//! All numbers are little-endian; the crc covers every byte before it. The body is what
+//! `tree_stream` writes. A snapshot file is written when a replica needs it, on both sides of the
+//! way there, and removed afterwards; what a node keeps for itself is the group's page file.
 //!
 //! Invariants:
-//! 1. A `.snap` file is complete and durable; `.part` files are leftovers and are removed.
-//! 2. [`SnapshotFile::read_body`] returns a state only after the checksum of the whole file held.
+//! 1. `.part` files are leftovers of a crash, unless a transfer is under way, and are removed.
+//! 2. [`SnapshotFile::read_body`] reads a body only after the checksum of the whole file held.
 //!
-//! Left out: when to take one (the engine decides), how to send one (`snapshot_transfer`).
+//! Left out: when to send one (the engine decides), how to send one (`snapshot_transfer`).
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -22,6 +20,7 @@ use std::sync::Arc;
 use super::engine::SnapshotMeta;
 use crate::codec::frame;
 use crate::env::{Disk, File, OpenMode};
+use crate::storage::Snapshot;
 use crate::types::GroupId;
 
 const MAGIC: &[u8; 8] = b"PSDBSNAP";
@@ -29,7 +28,16 @@ const TRAILER_BYTES: u64 = 12;
 const META_LIMIT_BYTES: u32 = 16 << 20;
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// One snapshot on disk.
+/// A snapshot as the engine hands it around.
+#[derive(Clone, Debug)]
+pub(crate) enum SnapshotBody {
+    /// Of this replica: the trees as of its last checkpoint. Written to a file when it is sent.
+    Kept(Snapshot),
+    /// Of another replica, as it was received.
+    Received(SnapshotFile),
+}
+
+/// One snapshot file.
 #[derive(Clone, Debug)]
 pub(crate) struct SnapshotFile {
     pub(crate) path: PathBuf,
@@ -37,36 +45,29 @@ pub(crate) struct SnapshotFile {
     pub(crate) length: u64,
 }
 
-/// The file name of the snapshot of `group` up to `index`.
-pub(crate) fn file_name(group: GroupId, index: u64) -> String {
-    format!("g{}-{index}.snap", group.0)
+/// The name of a group's page file.
+pub(crate) fn page_file(group: GroupId) -> String {
+    format!("g{}.psdb", group.0)
 }
 
-/// The snapshots of `group` in `dir`, the newest first.
-pub(crate) fn list(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<Vec<PathBuf>> {
-    let prefix = format!("g{}-", group.0);
-    let mut found = Vec::new();
-    for name in disk.list(dir)? {
-        let index = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".snap"));
-        if let Some(index) = index.and_then(|digits| digits.parse::<u64>().ok()) {
-            found.push((index, dir.join(&name)));
-        }
-    }
-    found.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
-    Ok(found.into_iter().map(|(_, path)| path).collect())
+/// The group whose page file has this name.
+pub(crate) fn group_of(name: &str) -> Option<GroupId> {
+    let number = name.strip_prefix('g')?.strip_suffix(".psdb")?;
+    number.parse().ok().map(GroupId)
 }
 
-/// Removes every snapshot of `group`, whole or not.
+/// Removes everything of `group`, whole or not.
 pub(crate) fn remove_all(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<()> {
     remove_leftovers(disk, dir, group)?;
-    let found = list(disk, dir, group)?;
-    for path in &found {
-        disk.remove(path)?;
+    let path = dir.join(page_file(group));
+    if !disk.exists(&path) {
+        return Ok(());
     }
-    if found.is_empty() { Ok(()) } else { disk.sync_dir(dir) }
+    disk.remove(&path)?;
+    disk.sync_dir(dir)
 }
 
-/// Removes what a crash left half written. Nobody may be writing a snapshot of `group`.
+/// Removes what a crash left half written. Nobody may be writing a file of `group`.
 pub(crate) fn remove_leftovers(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<()> {
     let prefix = format!("g{}-", group.0);
     for name in disk.list(dir)? {
@@ -77,27 +78,7 @@ pub(crate) fn remove_leftovers(disk: &dyn Disk, dir: &Path, group: GroupId) -> i
     Ok(())
 }
 
-/// Makes the complete file `part` the snapshot of `group` at `index`, and removes older ones.
-pub(crate) fn publish(
-    disk: &dyn Disk,
-    dir: &Path,
-    group: GroupId,
-    index: u64,
-    part: &SnapshotFile,
-) -> io::Result<SnapshotFile> {
-    let path = dir.join(file_name(group, index));
-    part.file.sync()?;
-    disk.rename(&part.path, &path)?;
-    disk.sync_dir(dir)?;
-    for old in list(disk, dir, group)? {
-        if old != path {
-            disk.remove(&old)?;
-        }
-    }
-    Ok(SnapshotFile { path, file: part.file.clone(), length: part.length })
-}
-
-/// Writes a snapshot to `path` through `body` and leaves it unpublished.
+/// Writes a snapshot to `path` through `body`. It is not durable, and need not be.
 pub(crate) fn write(
     disk: &dyn Disk,
     path: &Path,
@@ -121,13 +102,6 @@ pub(crate) fn write(
 }
 
 impl SnapshotFile {
-    /// Opens the file at `path` without reading it.
-    pub(crate) fn open(disk: &dyn Disk, path: &Path) -> io::Result<SnapshotFile> {
-        let file = disk.open(path, OpenMode::Read)?;
-        let length = file.len()?;
-        Ok(SnapshotFile { path: path.to_owned(), file, length })
-    }
-
     /// Reads and verifies the whole file; returns its meta and what `load` made of the body.
     ///
     /// # Errors
@@ -135,17 +109,13 @@ impl SnapshotFile {
     /// `InvalidData` when the file is not a complete, undamaged snapshot.
     pub(crate) fn read_body<T>(
         &self,
-        load: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+        load: impl FnOnce(&mut dyn Read) -> T,
     ) -> io::Result<(SnapshotMeta, T)> {
         self.verify()?;
         let mut source = Source { file: &*self.file, at: 0, end: self.length - TRAILER_BYTES };
         let meta = read_meta(&mut source)?;
         let mut body = io::BufReader::with_capacity(BUFFER_BYTES, source);
-        let value = load(&mut body)?;
-        let mut rest = [0; 1];
-        if body.read(&mut rest)? != 0 {
-            return Err(damaged("bytes follow the state"));
-        }
+        let value = load(&mut body);
         Ok((meta, value))
     }
 

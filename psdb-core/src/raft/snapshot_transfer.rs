@@ -1,6 +1,7 @@
 //! Sends a snapshot to a follower as one ordered, checksummed stream.
 //!
-//! The file travels in chunks, each acknowledged before the next is sent, so a slow follower
+//! The sender writes the trees of its last checkpoint into a file, which costs memory for one frame
+//! and holds up nobody, and removes the file afterwards. It travels in chunks, each acknowledged before the next is sent, so a slow follower
 //! slows its sender and nothing else. The follower writes a chunk only where its file ends:
 //! a duplicate or late chunk changes nothing, a gap is answered with the offset that is wanted.
 //! When the last byte is there, the file's own checksum is verified before the engine installs it.
@@ -24,12 +25,13 @@ use openraft::error::{Fatal, NetworkError, ReplicationClosed, StreamingError};
 use openraft::raft::SnapshotResponse;
 use tokio::sync::Mutex;
 
-use super::applier::SnapshotPlace;
-use super::engine::{Engine, Raft, Snapshot, Vote};
+use super::engine::{Engine, Raft, Snapshot, SnapshotMeta, Vote};
 use super::message::{Chunk, ChunkReply, RaftReply, RaftRequest};
 use super::network::Link;
-use super::snapshot::SnapshotFile;
-use crate::env::{File, OpenMode};
+use super::replica::ReplicaPlace;
+use super::snapshot::{self, SnapshotBody, SnapshotFile};
+use super::tree_stream;
+use crate::env::{Disk, File, OpenMode};
 use crate::types::NodeId;
 
 /// How long one chunk may take; the last one includes the installation.
@@ -47,26 +49,62 @@ pub(crate) async fn send(
     chunk_bytes: usize,
     cancel: impl Future<Output = ReplicationClosed>,
 ) -> Result<SnapshotResponse<NodeId>, SendError> {
+    let transfer = link.env().random_u64();
+    let outgoing = write_file(link, &snapshot, transfer).await.map_err(|e| network(&e))?;
     tokio::select! {
         biased;
         closed = cancel => Err(StreamingError::Closed(closed)),
-        sent = send_chunks(link, vote, snapshot, chunk_bytes) => sent,
+        sent = send_chunks(link, vote, snapshot.meta, (transfer, &outgoing.file), chunk_bytes) => sent,
     }
+}
+
+/// A file that is removed when it is not sent any more.
+struct Outgoing {
+    file: SnapshotFile,
+    disk: Arc<dyn Disk>,
+    is_ours: bool,
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        if let (true, Err(error)) = (self.is_ours, self.disk.remove(&self.file.path)) {
+            tracing::debug!(%error, "could not remove a snapshot that was sent; a restart will");
+        }
+    }
+}
+
+/// Writes what is to be sent into a file.
+async fn write_file(link: &Link, snapshot: &Snapshot, transfer: u64) -> io::Result<Outgoing> {
+    let place = link.place().clone();
+    let (meta, disk) = (snapshot.meta.clone(), place.env.disk().clone());
+    let trees = match &*snapshot.snapshot {
+        SnapshotBody::Received(file) => {
+            return Ok(Outgoing { file: file.clone(), disk, is_ours: false });
+        }
+        SnapshotBody::Kept(trees) => trees.clone(),
+    };
+    let work = move || {
+        let part = place.dir.join(format!("g{}-{transfer:016x}.sending.part", place.group.0));
+        let body =
+            |sink: &mut dyn io::Write| tree_stream::save(&trees, sink).map_err(io::Error::other);
+        let file = snapshot::write(&*disk, &part, &meta, body)?;
+        Ok(Outgoing { file, disk, is_ours: true })
+    };
+    link.place().env.blocking(work).await
 }
 
 async fn send_chunks(
     link: &Link,
     vote: Vote,
-    snapshot: Snapshot,
+    meta: SnapshotMeta,
+    (transfer, file): (u64, &SnapshotFile),
     chunk_bytes: usize,
 ) -> Result<SnapshotResponse<NodeId>, SendError> {
-    let transfer = link.env().random_u64();
-    let file = snapshot.snapshot;
     let mut offset = 0;
     let mut failures = 0;
     loop {
-        let bytes = read_chunk(link, &file, offset, chunk_bytes).await.map_err(|e| network(&e))?;
-        let (meta, total) = (snapshot.meta.clone(), file.length);
+        let bytes = read_chunk(link, file, offset, chunk_bytes).await.map_err(|e| network(&e))?;
+        let (meta, total) = (meta.clone(), file.length);
         let chunk = Chunk { vote, meta, transfer, offset, total, bytes };
         match link.request(RaftRequest::Chunk(chunk), CHUNK_TIMEOUT).await {
             Ok(RaftReply::Chunk(ChunkReply::Wants(next))) if next <= file.length => {
@@ -122,7 +160,7 @@ async fn read_chunk(
 
 /// The receiving half, one per replica.
 pub(crate) struct Receiver {
-    place: SnapshotPlace,
+    place: ReplicaPlace,
     incoming: Mutex<Option<Incoming>>,
 }
 
@@ -137,7 +175,7 @@ struct Incoming {
 }
 
 impl Receiver {
-    pub(crate) fn new(place: SnapshotPlace) -> Receiver {
+    pub(crate) fn new(place: ReplicaPlace) -> Receiver {
         Receiver { place, incoming: Mutex::new(None) }
     }
 
@@ -218,14 +256,14 @@ impl Receiver {
 
 /// Verifies the complete file and hands it to the engine.
 async fn install(
-    place: &SnapshotPlace,
+    place: &ReplicaPlace,
     raft: &Raft,
     vote: Vote,
     file: SnapshotFile,
 ) -> io::Result<Vote> {
     let to_verify = file.clone();
     let meta = place.env.blocking(move || to_verify.verified_meta()).await?;
-    let snapshot = Snapshot { meta, snapshot: Box::new(file) };
+    let snapshot = Snapshot { meta, snapshot: Box::new(SnapshotBody::Received(file)) };
     let response = raft
         .install_full_snapshot(vote, snapshot)
         .await

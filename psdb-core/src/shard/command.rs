@@ -1,7 +1,8 @@
 //! What changes a shard, and what each change answers.
 //!
 //! `Open`, `Clear` and `Close` come from the masters, who repeat them until every shard has
-//! answered: done twice, each of them changes nothing. `Write` comes from clients; `raft` drops a
+//! answered: done twice, each of them changes nothing. So do `SetIndexes`, and `FillIndex` of the
+//! shard's leader. `Write` comes from clients; `raft` drops a
 //! retry of one that was applied.
 //!
 //! Left out: the requests these are made from (`transport::message`).
@@ -9,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::transport::message::{IndexDefinition, WriteOp, Written};
-use crate::types::{DatabaseId, Error};
+use crate::types::{DatabaseId, DocumentId, Error, IndexName};
 
 /// One change of a shard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,27 @@ pub enum Command {
         /// Its id.
         database: DatabaseId,
     },
+    /// Makes these the indexes of a database. What is new is built by [`Command::FillIndex`], unless
+    /// there are no documents; what is not named any more is dropped.
+    SetIndexes {
+        /// Its id.
+        database: DatabaseId,
+        /// Grows with every change of the definitions; a lower one than the last is late.
+        version: u64,
+        /// All its indexes.
+        definitions: Vec<IndexDefinition>,
+    },
+    /// Adds the entries of the next documents to an index that is being built.
+    FillIndex {
+        /// The database.
+        database: DatabaseId,
+        /// The index.
+        index: IndexName,
+        /// How far it has been built; if that is not so, nothing is done.
+        after: Option<DocumentId>,
+        /// How many documents at most.
+        max_documents: u32,
+    },
     /// Writes documents of one database, in order; each operation succeeds or fails by itself.
     Write {
         /// The database.
@@ -46,14 +68,18 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it makes the shard grow: anything that writes a document. Deleting, clearing and
+    /// Whether it makes the shard grow: anything that writes documents or index entries. Deleting, clearing and
     /// closing make room; opening a database takes next to none, and the masters insist on it.
     pub(super) fn grows(&self) -> bool {
         match self {
             Command::Write { operations, .. } => {
                 operations.iter().any(|operation| !matches!(operation, WriteOp::Delete { .. }))
             }
-            Command::Open { .. } | Command::Clear { .. } | Command::Close { .. } => false,
+            Command::FillIndex { .. } => true,
+            Command::Open { .. }
+            | Command::Clear { .. }
+            | Command::Close { .. }
+            | Command::SetIndexes { .. } => false,
         }
     }
 }

@@ -1,72 +1,231 @@
-//! One secondary index: a tree of order-preserving keys.
+//! One secondary index: a tree of entries, and how far it has been built.
 //!
-//! A key is the indexed fields' values, each cut at 512 bytes, followed by the document's id
-//! (`codec::key`), so equal values stand in the order of their ids and every document has a key of
-//! its own. A missing field has a place in the order too. The entry names the document; whoever
-//! reads through an index looks the document up and lets the residual predicate decide.
+//! ```text
+//!                      documents in _id order
+//!   building   │ entries are here │ no entries yet          │
+//!                                 ▲ up_to
+//!   ready      │ entries are here                           │
+//! ```
+//! An index that is added to a database with documents is built from the first id to the last, a
+//! batch per command (`indexes`). Writes keep it in step up to where it has been built; what lies
+//! beyond gets its entries when the building comes there. So an index is a function of the documents
+//! and of `up_to`, whatever happened in which order, and every replica has the same.
 //!
-//! Left out: dotted paths and elements of arrays; choosing an index (`query::planner`).
+//! Invariant: the tree holds exactly the entries of the documents that are covered.
+//!
+//! Left out: what an entry is (`codec::entry`), choosing an index (`query::planner`).
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::digest::Hasher;
+use super::stored::index_tree;
 use crate::codec::document::EncodedDocument;
-use crate::codec::key;
-use crate::storage::{BPlusTree, NotAscending};
+use crate::codec::entry::IndexedFields;
+use crate::storage::{Snapshot, StorageError, Store};
 use crate::transport::message::IndexDefinition;
-use crate::types::DocumentId;
+use crate::types::{DatabaseId, DocumentId};
+
+/// Which documents an index has entries of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Coverage {
+    /// All of them.
+    Ready,
+    /// Those up to this id; none yet, if there is none.
+    Building { up_to: Option<DocumentId> },
+}
+
+impl Coverage {
+    pub(super) fn covers(&self, id: &DocumentId) -> bool {
+        match self {
+            Coverage::Ready => true,
+            Coverage::Building { up_to } => up_to.as_ref().is_some_and(|up_to| id <= up_to),
+        }
+    }
+}
+
+/// An index as it is stored, but for its entries.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct StoredIndex {
+    /// Names its tree; no other index of the database ever has the same.
+    pub(super) number: u64,
+    pub(super) definition: IndexDefinition,
+    pub(super) coverage: Coverage,
+    pub(super) documents: u64,
+    pub(super) cuts: u64,
+    pub(super) entries: u64,
+}
 
 /// One index of one database on one shard.
 #[derive(Clone)]
 pub(super) struct Index {
+    pub(super) number: u64,
     pub(super) definition: Arc<IndexDefinition>,
-    pub(super) entries: BPlusTree<Arc<[u8]>, DocumentId>,
+    fields: Arc<IndexedFields>,
+    pub(super) coverage: Coverage,
+    /// How many documents it has entries of.
+    pub(super) documents: u64,
+    /// How many of its entries hold a value that was cut.
+    pub(super) cuts: u64,
+    /// How many entries it has.
+    pub(super) entries: u64,
+    /// The tree of its entries.
+    pub(super) tree: Bytes,
 }
 
 impl Index {
-    pub(super) fn new(definition: IndexDefinition) -> Index {
-        Index { definition: Arc::new(definition), entries: BPlusTree::new() }
+    /// An index without entries.
+    pub(super) fn new(
+        database: DatabaseId,
+        number: u64,
+        definition: IndexDefinition,
+        coverage: Coverage,
+    ) -> Index {
+        let fields = IndexedFields::new(definition.fields.iter().map(String::as_str));
+        Index {
+            number,
+            definition: Arc::new(definition),
+            fields: Arc::new(fields),
+            coverage,
+            documents: 0,
+            cuts: 0,
+            entries: 0,
+            tree: index_tree(database, number),
+        }
     }
 
-    /// The same index, built from all documents at once.
-    pub(super) fn rebuilt(
+    pub(super) fn from_stored(database: DatabaseId, stored: StoredIndex) -> Index {
+        let StoredIndex { number, definition, coverage, documents, cuts, entries } = stored;
+        let index = Index::new(database, number, definition, coverage);
+        Index { documents, cuts, entries, ..index }
+    }
+
+    pub(super) fn to_stored(&self) -> StoredIndex {
+        StoredIndex {
+            number: self.number,
+            definition: IndexDefinition::clone(&self.definition),
+            coverage: self.coverage.clone(),
+            documents: self.documents,
+            cuts: self.cuts,
+            entries: self.entries,
+        }
+    }
+
+    /// Compares the tree with the entries that these documents make, in whatever order.
+    pub(super) fn check(
         &self,
-        documents: &BPlusTree<DocumentId, EncodedDocument>,
-    ) -> Result<Index, NotAscending> {
-        let mut entries: Vec<(Arc<[u8]>, DocumentId)> = documents
-            .iter()
-            .map(|(id, document)| (entry_key(&self.definition, id, document), id.clone()))
-            .collect();
-        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let definition = Arc::clone(&self.definition);
-        Ok(Index { definition, entries: BPlusTree::from_sorted(entries)? })
+        trees: &Snapshot,
+        documents: &[EncodedDocument],
+    ) -> Result<(), String> {
+        let (mut meant, mut covered) = (Vec::new(), 0);
+        for document in documents {
+            let id = document.metadata().map_err(|error| error.to_string())?.id;
+            if self.coverage.covers(&id) {
+                covered += 1;
+                let keys = self.fields.entries(&id, document).into_iter();
+                meant.extend(keys.map(|key| (key, Bytes::from(id.as_str().to_owned()))));
+            }
+        }
+        meant.sort_unstable();
+        let cuts: u64 = meant.iter().map(|(key, _)| self.is_cut(key)).sum();
+        let (found, known) =
+            ((covered, cuts, meant.len() as u64), (self.documents, self.cuts, self.entries));
+        if found != known {
+            return Err(format!("documents, cuts and entries are {found:?}, not {known:?}"));
+        }
+        let mut meant = meant.into_iter();
+        for entry in trees.iter(&self.tree) {
+            let (entry, meant) = (entry.map_err(|error| error.to_string())?, meant.next());
+            if meant.as_ref() != Some(&entry) {
+                return Err(format!("it has {entry:?} where {meant:?} should be"));
+            }
+        }
+        meant.next().map_or(Ok(()), |missing| Err(format!("it lacks {missing:?}")))
     }
 
-    /// Follows one document from its old form to its new one.
+    /// The entries of a document, if it is covered.
+    pub(super) fn covered_entries(
+        &self,
+        id: &DocumentId,
+        document: &EncodedDocument,
+    ) -> Vec<Bytes> {
+        if self.coverage.covers(id) { self.fields.entries(id, document) } else { Vec::new() }
+    }
+
+    fn is_cut(&self, entry: &[u8]) -> u64 {
+        // What is no entry at all is looked at as closely as one that was cut.
+        u64::from(self.fields.values_end(entry).is_none_or(|(_, cut)| cut))
+    }
+
+    pub(super) fn hash_into(&self, hasher: &mut Hasher) {
+        let IndexDefinition { name, fields } = &*self.definition;
+        hasher.bytes(name.as_str().as_bytes());
+        hasher.number(fields.len() as u64);
+        for field in fields {
+            hasher.bytes(field.as_bytes());
+        }
+        match &self.coverage {
+            Coverage::Ready => hasher.number(0),
+            Coverage::Building { up_to: None } => hasher.number(1),
+            Coverage::Building { up_to: Some(id) } => {
+                hasher.number(2);
+                hasher.bytes(id.as_str().as_bytes());
+            }
+        }
+        hasher.number(self.documents);
+        hasher.number(self.cuts);
+        hasher.number(self.entries);
+    }
+
+    /// Follows one document from its old form to its new one, if it is covered.
     pub(super) fn change(
         &mut self,
+        trees: &mut Store,
         id: &DocumentId,
         old: Option<&EncodedDocument>,
         new: Option<&EncodedDocument>,
-    ) {
-        let old = old.map(|document| entry_key(&self.definition, id, document));
-        let new = new.map(|document| entry_key(&self.definition, id, document));
-        if old == new {
-            return;
-        }
-        if let Some(key) = old {
-            self.entries.remove(&key);
-        }
-        if let Some(key) = new {
-            self.entries.insert(key, id.clone());
-        }
+    ) -> Result<(), StorageError> {
+        if self.coverage.covers(id) { self.follow(trees, id, old, new) } else { Ok(()) }
     }
-}
 
-fn entry_key(
-    definition: &IndexDefinition,
-    id: &DocumentId,
-    document: &EncodedDocument,
-) -> Arc<[u8]> {
-    let values: Vec<_> = definition.fields.iter().map(|field| document.get(field)).collect();
-    key::index_key(&values, id).into()
+    /// Adds the entries of one document that it did not cover.
+    pub(super) fn add(
+        &mut self,
+        trees: &mut Store,
+        id: &DocumentId,
+        document: &EncodedDocument,
+    ) -> Result<(), StorageError> {
+        self.follow(trees, id, None, Some(document))
+    }
+
+    fn follow(
+        &mut self,
+        trees: &mut Store,
+        id: &DocumentId,
+        old: Option<&EncodedDocument>,
+        new: Option<&EncodedDocument>,
+    ) -> Result<(), StorageError> {
+        // A page file whose numbers are wrong must not make a replica panic, hence the saturation.
+        let documents = self.documents + u64::from(new.is_some());
+        self.documents = documents.saturating_sub(u64::from(old.is_some()));
+        let entries = |document: Option<&EncodedDocument>| {
+            document.map_or_else(Vec::new, |document| self.fields.entries(id, document))
+        };
+        let (old, new) = (entries(old), entries(new));
+        if old == new {
+            return Ok(());
+        }
+        for key in old.iter().filter(|key| new.binary_search(key).is_err()) {
+            let removed = u64::from(trees.remove(&self.tree, key)?);
+            self.entries = self.entries.saturating_sub(removed);
+            self.cuts = self.cuts.saturating_sub(self.is_cut(key));
+        }
+        for key in new.iter().filter(|key| old.binary_search(key).is_err()) {
+            self.entries += u64::from(trees.insert(&self.tree, key, id.as_str().as_bytes())?);
+            self.cuts += self.is_cut(key);
+        }
+        Ok(())
+    }
 }

@@ -10,10 +10,12 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Command, DatabaseView, Response, Shard};
+use super::testing::TestShard;
+use super::{Command, DatabaseView, Response, ShardView};
 use crate::codec::document::EncodedDocument;
-use crate::raft::{Position, StateMachine};
-use crate::transport::message::{IndexDefinition, WriteOp, Written};
+use crate::query::Direction;
+use crate::raft::Position;
+use crate::transport::message::{IndexDefinition, IndexState, WriteOp, Written};
 use crate::types::{DatabaseId, DocumentId, Error, LogIndex, Term, Timestamp, Value};
 
 /// What a shard is meant to be: plain maps, whole values, no sharing.
@@ -50,6 +52,12 @@ impl Model {
                 None => gone(*database),
                 Some(database) => Response::Changed { removed: database.clear(*token) },
             },
+            Command::SetIndexes { database, .. } | Command::FillIndex { database, .. } => {
+                match self.databases.get(database) {
+                    None => gone(*database),
+                    Some(_) => Response::Changed { removed: 0 },
+                }
+            }
             Command::Write { database, operations } => match self.databases.get_mut(database) {
                 None => gone(*database),
                 Some(database) => {
@@ -162,7 +170,7 @@ fn fields(body: &Bytes) -> Vec<(String, Value)> {
 }
 
 fn values(view: &DatabaseView) -> Vec<Value> {
-    view.documents(None).map(EncodedDocument::to_value).collect()
+    view.documents(None).map(|document| document.unwrap().to_value()).collect()
 }
 
 fn indexes() -> Vec<IndexDefinition> {
@@ -213,6 +221,10 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (database(), 1..5_u64)
             .prop_map(|(database, token)| Command::Clear { database, token }),
         1 => (3..5_u64).prop_map(|id| Command::Close { database: DatabaseId(id) }),
+        2 => (database(), 1..9_u64, proptest::sample::subsequence(indexes(), 0..=2))
+            .prop_map(|(database, version, definitions)| {
+                Command::SetIndexes { database, version, definitions }
+            }),
         12 => (database(), vec(operation(), 0..6))
             .prop_map(|(database, operations)| Command::Write { database, operations }),
     ]
@@ -222,16 +234,22 @@ fn command() -> impl Strategy<Value = Command> {
 #[derive(Clone, Debug)]
 enum Step {
     Apply(Command),
-    /// The replica goes on from a snapshot of itself.
+    /// The next part of an index is built, if there is one to build.
+    Build(u32),
+    /// The shard goes on as another replica, to which it was sent.
     Reload,
-    /// A reader takes a snapshot and holds it to the end.
+    /// The shard goes on after a checkpoint and a restart.
+    Reopen,
+    /// A reader takes a snapshot and holds it to the end, or to the next restart.
     Hold,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         10 => command().prop_map(Step::Apply),
+        2 => (1..4_u32).prop_map(Step::Build),
         1 => Just(Step::Reload),
+        1 => Just(Step::Reopen),
         1 => Just(Step::Hold),
     ]
 }
@@ -240,25 +258,47 @@ fn position(index: u64) -> Position {
     Position { term: Term(1), index: LogIndex(index), time: Timestamp(1_000 * index) }
 }
 
-fn reloaded(shard: &Shard) -> Shard {
-    let mut bytes = Vec::new();
-    shard.save(&mut bytes).unwrap();
-    Shard::load(&mut bytes.as_slice()).unwrap()
-}
-
-fn check_equal(shard: &Shard, model: &Model) {
-    assert!(shard.databases().eq(model.databases.keys().copied()));
+fn check_equal(shard: &ShardView, model: &Model) {
+    for id in (0..6).map(DatabaseId).filter(|id| !model.databases.contains_key(id)) {
+        assert!(shard.database(id).is_err());
+    }
     for (id, expected) in &model.databases {
         let view = shard.database(*id).unwrap();
         assert_eq!(values(&view), expected.values());
         assert_eq!(view.stats().documents, expected.documents.len() as u64);
-        for index in indexes() {
-            let found = view.index_range(&index.name, Bound::Unbounded, Bound::Unbounded);
-            assert_eq!(found.unwrap().count(), expected.documents.len());
+        for index in view.definitions() {
+            let walked = |direction| {
+                let all = Bound::Unbounded;
+                let found = view.index_entries(&index.name, all, all, direction).unwrap();
+                found.map(Result::unwrap).collect::<Vec<_>>()
+            };
+            let mut found = walked(Direction::Ascending);
+            found.reverse();
+            assert_eq!(found, walked(Direction::Descending));
         }
     }
-    let documents: usize = model.databases.values().map(|d| d.documents.len()).sum();
-    assert_eq!(shard.totals().documents, documents as u64);
+}
+
+fn check_statuses(shard: &TestShard, model: &Model) {
+    for (id, expected) in &model.databases {
+        for index in shard.indexes(*id).unwrap() {
+            let complete = index.state == IndexState::Ready;
+            assert_eq!(index.documents, expected.documents.len() as u64);
+            assert!(index.documents_done == index.documents || !complete);
+        }
+    }
+}
+
+/// Readers see what they saw, and go.
+fn check_held(held: &mut Vec<(ShardView, Model)>) {
+    for (snapshot, model) in held.drain(..) {
+        snapshot.check_invariants().unwrap();
+        check_equal(&snapshot, &model);
+    }
+}
+
+fn documents(model: &Model) -> u64 {
+    model.databases.values().map(|database| database.documents.len() as u64).sum()
 }
 
 proptest! {
@@ -267,7 +307,7 @@ proptest! {
     #[test]
     fn a_shard_is_what_the_model_is(steps in vec(step(), 1..50)) {
         let (mut shard, mut replica, mut model) =
-            (Shard::default(), Shard::default(), Model::default());
+            (TestShard::default(), TestShard::default(), Model::default());
         let mut held = Vec::new();
         for (index, step) in (1..).zip(&steps) {
             match step {
@@ -278,26 +318,38 @@ proptest! {
                     prop_assert_eq!(&answer, &expected);
                     prop_assert_eq!(&second, &expected);
                 }
-                Step::Reload => shard = reloaded(&shard),
-                Step::Hold => held.push((shard.clone(), model.clone())),
+                Step::Build(documents) => {
+                    if let Some(command) = shard.next_build(*documents) {
+                        prop_assert_eq!(replica.next_build(*documents), Some(command.clone()));
+                        for shard in [&mut shard, &mut replica] {
+                            shard.apply(position(index), command.clone()).unwrap();
+                        }
+                    }
+                }
+                Step::Reload => shard = shard.reloaded(),
+                Step::Reopen => {
+                    check_held(&mut held);
+                    shard = shard.reopen();
+                }
+                Step::Hold => held.push((shard.view(), model.clone())),
             }
             shard.check_invariants().unwrap();
             prop_assert_eq!(shard.hash(), replica.hash());
-            check_equal(&shard, &model);
+            check_equal(&shard.view(), &model);
+            check_statuses(&shard, &model);
+            prop_assert!(shard.databases().eq(model.databases.keys().copied()));
+            prop_assert_eq!(shard.totals().documents, documents(&model));
         }
-        for (snapshot, model) in &held {
-            snapshot.check_invariants().unwrap();
-            check_equal(snapshot, model);
-        }
+        check_held(&mut held);
     }
 
     #[test]
     fn hashes_tell_states_apart(commands in vec(command(), 1..30)) {
-        let mut shard = Shard::default();
+        let mut shard = TestShard::default();
         for (index, command) in (1..).zip(commands) {
-            let (before, hash) = (bytes(&shard), shard.hash());
+            let (before, hash) = (shard.saved(), shard.hash());
             shard.apply(position(index), command).unwrap();
-            prop_assert_eq!(bytes(&shard) == before, shard.hash() == hash);
+            prop_assert_eq!(shard.saved() == before, shard.hash() == hash);
         }
     }
 }
@@ -317,7 +369,7 @@ fn hostile_body() -> impl Strategy<Value = Bytes> {
 proptest! {
     #[test]
     fn hostile_bodies_break_nothing(bodies in vec((hostile_body(), 0..3_u8), 1..20)) {
-        let mut shard = Shard::default();
+        let mut shard = TestShard::default();
         let database = DatabaseId(1);
         let open = Command::Open { database, indexes: indexes() };
         shard.apply(position(1), open).unwrap();
@@ -340,13 +392,6 @@ proptest! {
             prop_assert!(valid || invalid);
             shard.check_invariants().unwrap();
         }
-        prop_assert_eq!(reloaded(&shard).hash(), shard.hash());
+        prop_assert_eq!(shard.reloaded().hash(), shard.hash());
     }
-}
-
-/// The whole state; equal shards save equal bytes.
-fn bytes(shard: &Shard) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    shard.save(&mut bytes).unwrap();
-    bytes
 }

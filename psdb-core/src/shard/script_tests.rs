@@ -6,12 +6,15 @@
 //! ```text
 //! time MILLIS                        the time of the commands that follow
 //! open DATABASE [FIELD+FIELD ...]    clear DATABASE TOKEN     close DATABASE
+//! indexes DATABASE VERSION [FIELD+FIELD ...]                  fill DATABASE NAME MAX [after ID]
 //! write DATABASE OP; OP ...          insert ID BODY | update ID BODY [if=N]
 //!                                    replace ID BODY [if=N] | delete ID [if=N]
 //! get DATABASE ID                    scan DATABASE [after ID]
 //! index DATABASE NAME                the documents' ids in the order of an index
+//! building DATABASE                  how the indexes stand
 //! stats DATABASE | totals
-//! reload                             saves, loads, and goes on with what was loaded
+//! reload                             sends the shard to another replica, and goes on there after
+//!                                    a checkpoint and a restart
 //! ```
 //!
 //! A body is JSON, or `hex:...` for bytes as they are. `~N` in JSON is a string of N letters; the
@@ -23,10 +26,12 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::{Command, Response, Shard};
+use super::testing::TestShard;
+use super::{Command, Response};
 use crate::codec::document::EncodedDocument;
-use crate::raft::{Position, StateMachine};
-use crate::transport::message::{IndexDefinition, ShardStats, WriteOp};
+use crate::query::Direction;
+use crate::raft::Position;
+use crate::transport::message::{IndexDefinition, IndexStatus, ShardStats, WriteOp};
 use crate::types::{DatabaseId, DocumentId, Limits, LogIndex, Result, Term, Timestamp};
 
 #[test]
@@ -51,7 +56,7 @@ fn scripts_give_their_output() {
 
 #[derive(Default)]
 struct Script {
-    shard: Shard,
+    shard: TestShard,
     index: u64,
     time: u64,
     output: String,
@@ -64,7 +69,9 @@ impl Script {
             match name {
                 "time" => self.time = number(rest),
                 "reload" => self.reload(),
-                "open" | "clear" | "close" | "write" => self.apply(line, command(name, rest)),
+                "open" | "clear" | "close" | "write" | "indexes" | "fill" => {
+                    self.apply(line, command(name, rest));
+                }
                 _ => self.read(line, name, rest),
             }
             self.shard.check_invariants().unwrap();
@@ -109,27 +116,38 @@ impl Script {
         };
         match (name, rest) {
             ("get", document) => {
-                let found = view.get(&document.into()).map(EncodedDocument::to_json);
-                self.say(line, found.as_deref().unwrap_or("none"));
+                let found = view.get(&document.into()).unwrap();
+                let found = found.map_or("none".into(), |document| document.to_json());
+                self.say(line, &found);
             }
             ("scan", after) => {
                 let after = after.strip_prefix("after ").map(DocumentId::from);
+                let found = view.documents(after.as_ref());
                 let found: Vec<String> =
-                    view.documents(after.as_ref()).map(EncodedDocument::to_json).collect();
+                    found.map(|document| document.unwrap().to_json()).collect();
                 self.say(line, &format!("{} documents", found.len()));
                 for json in found {
                     writeln!(self.output, "  {json}").unwrap();
                 }
             }
             ("index", name) => {
-                let range = view.index_range(&name.into(), Bound::Unbounded, Bound::Unbounded);
-                let ids = range.map(|documents| {
-                    let ids: Vec<String> = documents
-                        .map(|document| document.metadata().unwrap().id.to_string())
-                        .collect();
+                let (all, ascending) = (Bound::Unbounded, Direction::Ascending);
+                let entries = view.index_entries(&name.into(), all, all, ascending);
+                let ids = entries.map(|entries| {
+                    let ids: Vec<String> =
+                        entries.map(|entry| entry.unwrap().1.to_string()).collect();
                     ids.join(" ")
                 });
                 self.say(line, ids.as_deref().unwrap_or("no such index"));
+            }
+            ("building", "") => {
+                for index in self.shard.indexes(id(database)).unwrap() {
+                    let IndexStatus { name, state, entries, documents_done, documents, .. } = index;
+                    let shown = format!(
+                        "{state:?}, {documents_done} of {documents} documents, {entries} entries"
+                    );
+                    self.say(&format!("{line} {name}"), &shown);
+                }
             }
             ("stats", "") => {
                 let stats = sizes(view.stats());
@@ -140,9 +158,7 @@ impl Script {
     }
 
     fn reload(&mut self) {
-        let mut bytes = Vec::new();
-        self.shard.save(&mut bytes).unwrap();
-        let loaded = Shard::load(&mut bytes.as_slice()).unwrap();
+        let loaded = self.shard.reloaded().reopen();
         assert_eq!(loaded.hash(), self.shard.hash());
         self.shard = loaded;
     }
@@ -158,6 +174,20 @@ fn command(name: &str, rest: &str) -> Command {
     match name {
         "open" => {
             Command::Open { database, indexes: rest.split_terminator(' ').map(index).collect() }
+        }
+        "indexes" => {
+            let (version, fields) = rest.split_once(' ').unwrap_or((rest, ""));
+            let definitions = fields.split_terminator(' ').map(index).collect();
+            Command::SetIndexes { database, version: number(version), definitions }
+        }
+        "fill" => {
+            let words: Vec<&str> = rest.split(' ').collect();
+            Command::FillIndex {
+                database,
+                index: words[0].into(),
+                max_documents: number(words[1]) as u32,
+                after: words.get(3).map(|id| DocumentId::from(*id)),
+            }
         }
         "clear" => Command::Clear { database, token: number(rest) },
         "close" => Command::Close { database },

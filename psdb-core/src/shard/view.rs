@@ -1,40 +1,101 @@
-//! Reading one database as it was at one moment.
+//! Reading a shard, and one database of it, as it was at one moment.
 //!
-//! A view shares the shard's trees, so it costs O(1) to make and to clone, and shows the same
-//! documents for as long as it is held, however the shard goes on. It pins the nodes it shows:
-//! memory grows by what is written meanwhile, not by what is read.
+//! A view shares the shard's pages, so it costs O(1) to make and to clone, and shows the same
+//! documents for as long as it is held, however the shard goes on. It keeps the pages it shows from
+//! being written over: the page file grows by what is written meanwhile, not by what is read.
+//!
+//! Documents that stand in a leaf are handed out without copying them. Their pages bear checksums
+//! that were verified when they were read, and every document was validated before it was stored,
+//! so they are not validated again.
 //!
 //! Left out: evaluating lambdas (`query`), confirming leadership before a read (`raft`).
 
 use std::ops::Bound;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
+use super::closed::ClosedIds;
 use super::database::Database;
+use super::index::{Coverage, Index};
 use crate::codec::document::EncodedDocument;
-use crate::query::{Documents, Source};
+use crate::query::{Direction, Documents, Entries, Source, SourceIndex};
+use crate::storage::{self, BPlusTree, Range, Snapshot, StorageError};
 use crate::transport::message::{IndexDefinition, ShardStats};
-use crate::types::{DatabaseId, DocumentId, IndexName};
+use crate::types::{DatabaseId, DocumentId, Error, IndexName, Result};
+
+/// An immutable snapshot of a shard; owned, and cheap to clone.
+#[derive(Clone)]
+pub struct ShardView {
+    databases: BPlusTree<DatabaseId, Arc<Database>>,
+    closed: ClosedIds,
+    trees: Snapshot,
+}
+
+impl ShardView {
+    pub(super) fn new(
+        databases: BPlusTree<DatabaseId, Arc<Database>>,
+        closed: ClosedIds,
+        trees: Snapshot,
+    ) -> ShardView {
+        ShardView { databases, closed, trees }
+    }
+
+    /// One of its databases.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DatabaseGone`] if it is not open here.
+    pub fn database(&self, id: DatabaseId) -> Result<DatabaseView> {
+        let database = self.databases.get(&id).ok_or(Error::DatabaseGone { database: id })?;
+        Ok(DatabaseView { id, database: Arc::clone(database), trees: self.trees.clone() })
+    }
+
+    /// The ids of the databases that are open here, in order.
+    pub fn databases(&self) -> impl Iterator<Item = DatabaseId> {
+        self.databases.iter().map(|(id, _)| *id)
+    }
+
+    /// Walks over everything and checks the invariants of the shard; for tests and repairs.
+    ///
+    /// # Errors
+    ///
+    /// A description of the first invariant that does not hold.
+    pub fn check_invariants(&self) -> std::result::Result<(), String> {
+        self.databases.check_invariants()?;
+        for (id, database) in &self.databases {
+            if self.closed.remembers(*id) {
+                return Err(format!("database {id} is both open and closed"));
+            }
+            let sound = database.check_invariants(&self.trees);
+            sound.map_err(|reason| format!("database {id}: {reason}"))?;
+        }
+        self.closed.check_invariants()
+    }
+}
 
 /// An immutable snapshot of one database on one shard; owned, and cheap to clone.
 #[derive(Clone)]
 pub struct DatabaseView {
     id: DatabaseId,
     database: Arc<Database>,
+    trees: Snapshot,
 }
 
 impl DatabaseView {
-    pub(super) fn new(id: DatabaseId, database: Arc<Database>) -> DatabaseView {
-        DatabaseView { id, database }
-    }
-
     /// Which database this is.
     pub fn id(&self) -> DatabaseId {
         self.id
     }
 
     /// The stored document under `id`, with its metadata.
-    pub fn get(&self, id: &DocumentId) -> Option<&EncodedDocument> {
-        self.database.documents.get(id)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`] or [`Error::Corrupt`] when a page cannot be read.
+    pub fn get(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
+        let found = self.trees.get(&self.database.documents_tree, id.as_str().as_bytes())?;
+        Ok(found.map(EncodedDocument::from_verified))
     }
 
     /// How many documents there are, and how many bytes their encoded forms have.
@@ -48,25 +109,64 @@ impl DatabaseView {
     }
 
     /// The documents in the order of their ids, from the one after `after` on.
-    pub fn documents<'a>(
-        &'a self,
-        after: Option<&DocumentId>,
-    ) -> impl Iterator<Item = &'a EncodedDocument> + use<'a> {
+    pub fn documents(&self, after: Option<&DocumentId>) -> DocumentsOf {
+        let after = after.map(|id| id.as_str().as_bytes());
         let low = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.database.documents.range((low, Bound::Unbounded)).map(|(_, document)| document)
+        let (tree, ascending) = (&self.database.documents_tree, storage::Direction::Ascending);
+        DocumentsOf(self.trees.range(tree, low, Bound::Unbounded, ascending))
     }
 
-    /// The documents whose entries in an index lie between two keys, in the index's order; `None`
-    /// if there is no such index.
-    pub fn index_range<'a>(
-        &'a self,
+    /// The entries of an index whose keys lie within the bounds, in the index's order or against
+    /// it; `None` if there is no such index.
+    pub fn index_entries(
+        &self,
         index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-    ) -> Option<impl Iterator<Item = &'a EncodedDocument> + use<'a>> {
+        direction: Direction,
+    ) -> Option<EntriesOf> {
         let index = self.database.indexes.iter().find(|i| i.definition.name == *index)?;
-        let entries = index.entries.range::<[u8], _>((low, high));
-        Some(entries.filter_map(|(_, id)| self.database.documents.get(id)))
+        let direction = match direction {
+            Direction::Ascending => storage::Direction::Ascending,
+            Direction::Descending => storage::Direction::Descending,
+        };
+        Some(EntriesOf(self.trees.range(&index.tree, low, high, direction)))
+    }
+}
+
+/// The documents of a database, one after the other.
+#[derive(Debug)]
+pub struct DocumentsOf(Range);
+
+impl Iterator for DocumentsOf {
+    type Item = Result<EncodedDocument>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let value = self.0.next_value().transpose()?;
+        Some(value.map(EncodedDocument::from_verified).map_err(Error::from))
+    }
+}
+
+/// The entries of an index, one after the other.
+#[derive(Debug)]
+pub struct EntriesOf(Range);
+
+impl Iterator for EntriesOf {
+    type Item = Result<(Bytes, DocumentId)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let entry = self.0.next_with(|key, value| {
+            let id = std::str::from_utf8(value).map(DocumentId::from);
+            (Bytes::copy_from_slice(key), id)
+        });
+        match entry.transpose()? {
+            Ok((key, Ok(id))) => Some(Ok((key, id))),
+            Ok((_, Err(error))) => {
+                let reason = format!("an index entry names no document: {error}");
+                Some(Err(StorageError::Refused { reason }.into()))
+            }
+            Err(error) => Some(Err(error.into())),
+        }
     }
 }
 
@@ -75,22 +175,42 @@ impl Source for DatabaseView {
         Box::new(self.documents(after))
     }
 
-    fn index_range<'a>(
+    fn index_entries<'a>(
         &'a self,
         index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-    ) -> Option<Documents<'a>> {
-        let found: Documents<'a> = Box::new(self.index_range(index, low, high)?);
+        direction: Direction,
+    ) -> Option<Entries<'a>> {
+        let found: Entries<'a> = Box::new(self.index_entries(index, low, high, direction)?);
         Some(found)
     }
 
-    fn document(&self, id: &DocumentId) -> Option<&EncodedDocument> {
+    fn count_entries(
+        &self,
+        index: &IndexName,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+        bound: u64,
+    ) -> Result<u64> {
+        match self.index_entries(index, low, high, Direction::Ascending) {
+            Some(EntriesOf(range)) => Ok(range.count_up_to(bound)?),
+            None => Ok(0),
+        }
+    }
+
+    fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
         self.get(id)
     }
 
-    fn indexes(&self) -> Vec<(IndexName, Vec<String>)> {
-        self.definitions().map(|index| (index.name.clone(), index.fields.clone())).collect()
+    fn indexes(&self) -> Vec<SourceIndex> {
+        let index = |index: &Index| SourceIndex {
+            name: index.definition.name.clone(),
+            fields: index.definition.fields.clone(),
+            complete: index.coverage == Coverage::Ready,
+            cut: index.cuts > 0,
+        };
+        self.database.indexes.iter().map(index).collect()
     }
 
     fn count(&self) -> u64 {

@@ -19,6 +19,7 @@ use super::database::Database;
 use super::size::check_body_size;
 use crate::codec::document::{EncodedDocument, Metadata, RESERVED_FIELDS};
 use crate::raft::StateError;
+use crate::storage::Store;
 use crate::transport::message::{WriteOp, Written};
 use crate::types::{DocumentId, Error, Result, Timestamp, validate_document_id};
 
@@ -36,24 +37,31 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        Failure::Damaged(error)
+    }
+}
+
 impl Database {
     /// Applies one operation; a refused one changes nothing.
     pub(super) fn write(
         &mut self,
+        trees: &mut Store,
         now: Timestamp,
         operation: WriteOp,
     ) -> Result<Result<Written>, StateError> {
         let version = match operation {
-            WriteOp::Insert { id, body } => self.insert(now, &id, body),
+            WriteOp::Insert { id, body } => self.insert(trees, now, &id, body),
             WriteOp::Update { id, patch, if_version } => {
-                self.overwrite(now, &id, patch, if_version, |old, patch| {
+                self.overwrite(trees, now, (&id, if_version), patch, |old, patch| {
                     old.without_metadata().merged(&patch)
                 })
             }
             WriteOp::Replace { id, body, if_version } => {
-                self.overwrite(now, &id, body, if_version, |_, body| body)
+                self.overwrite(trees, now, (&id, if_version), body, |_, body| body)
             }
-            WriteOp::Delete { id, if_version } => self.delete(&id, if_version),
+            WriteOp::Delete { id, if_version } => self.delete(trees, &id, if_version),
         };
         match version {
             Ok(version) => Ok(Ok(Written { version })),
@@ -62,51 +70,63 @@ impl Database {
         }
     }
 
-    fn insert(&mut self, now: Timestamp, id: &DocumentId, body: Bytes) -> Result<u64, Failure> {
+    fn insert(
+        &mut self,
+        trees: &mut Store,
+        now: Timestamp,
+        id: &DocumentId,
+        body: Bytes,
+    ) -> Result<u64, Failure> {
         validate_document_id(id.as_str())?;
         let body = checked_body(body)?;
         check_body_size(&body)?;
-        if self.documents.contains_key(id) {
+        if self.contains(trees, id)? {
             return Err(Error::DocumentExists { id: id.clone() }.into());
         }
         let metadata = Metadata { id: id.clone(), version: 1, created_at: now, updated_at: now };
-        self.put(id, &body.with_metadata(&metadata));
+        self.put(trees, id, None, &body.with_metadata(&metadata))?;
         Ok(metadata.version)
     }
 
     fn overwrite(
         &mut self,
+        trees: &mut Store,
         now: Timestamp,
-        id: &DocumentId,
+        (id, if_version): (&DocumentId, Option<u64>),
         body: Bytes,
-        if_version: Option<u64>,
         combine: impl FnOnce(&EncodedDocument, EncodedDocument) -> EncodedDocument,
     ) -> Result<u64, Failure> {
         let body = checked_body(body)?;
-        let (document, old) = self.expect(id, if_version)?;
-        let body = combine(document, body);
+        let (document, old) = self.expect(trees, id, if_version)?;
+        let body = combine(&document, body);
         check_body_size(&body)?;
         // 2^64 updates of one document do not happen; a forged snapshot must not panic here.
         let version = old.version.saturating_add(1);
         let metadata = Metadata { version, updated_at: now, ..old };
-        self.put(id, &body.with_metadata(&metadata));
+        self.put(trees, id, Some(&document), &body.with_metadata(&metadata))?;
         Ok(version)
     }
 
-    fn delete(&mut self, id: &DocumentId, if_version: Option<u64>) -> Result<u64, Failure> {
-        let (_, old) = self.expect(id, if_version)?;
-        self.remove(id);
+    fn delete(
+        &mut self,
+        trees: &mut Store,
+        id: &DocumentId,
+        if_version: Option<u64>,
+    ) -> Result<u64, Failure> {
+        let (document, old) = self.expect(trees, id, if_version)?;
+        self.remove(trees, id, &document)?;
         Ok(old.version)
     }
 
     /// The document under `id` if it is there in the version required.
     fn expect(
         &self,
+        trees: &Store,
         id: &DocumentId,
         if_version: Option<u64>,
-    ) -> Result<(&EncodedDocument, Metadata), Failure> {
-        let document =
-            self.documents.get(id).ok_or_else(|| Error::DocumentNotFound { id: id.clone() })?;
+    ) -> Result<(EncodedDocument, Metadata), Failure> {
+        let document = self.get(trees, id)?;
+        let document = document.ok_or_else(|| Error::DocumentNotFound { id: id.clone() })?;
         let metadata = document.metadata().map_err(|error| {
             let reason = format!("document '{id}': {error}");
             Failure::Damaged(StateError::Decode { what: "a stored document", reason })

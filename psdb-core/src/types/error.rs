@@ -132,6 +132,15 @@ pub enum Error {
         /// Which limit, with its size.
         limit: String,
     },
+    /// The database refuses queries that look at every document. Create an index, or narrow the
+    /// query down by a field that has one.
+    #[error(
+        "the query would look at every document, which the database denies (deny_full_scan); {advice}"
+    )]
+    FullScanDenied {
+        /// What would help, such as an index to create.
+        advice: String,
+    },
     /// A strict query met a document on which its lambda raises. Mend the lambda or the document.
     #[error("the lambda raised {raised} on document '{id}'")]
     LambdaRaised {
@@ -184,6 +193,14 @@ pub enum Error {
     IndexNotFound {
         /// The name as given.
         name: String,
+    },
+    /// There is another index of that name or on those fields. Use that one, or drop it first.
+    #[error("there is an index '{name}' on {} already", fields.join(", "))]
+    IndexExists {
+        /// Its name.
+        name: String,
+        /// Its fields.
+        fields: Vec<String>,
     },
     /// There is no such node.
     #[error("node '{name}' does not exist")]
@@ -301,6 +318,12 @@ pub enum Error {
         /// Where it was.
         what: String,
     },
+    /// The token does not ask for a page of this query. The reason says why, and what to do.
+    #[error("the page token is refused: {reason}")]
+    InvalidPageToken {
+        /// Why.
+        reason: String,
+    },
     /// Stored data is damaged. Restore this node from its peers or from a backup.
     #[error("corrupt data in {path} at offset {offset}: {reason}")]
     Corrupt {
@@ -317,13 +340,22 @@ pub enum Error {
         /// What failed, on which file.
         reason: String,
     },
-    /// The data directory belongs to another node or cluster, or another process holds it.
-    #[error("data directory {path} cannot be used: {reason}")]
-    Directory {
+    /// Another process has the data directory open. Stop that process first.
+    #[error("data directory {path} cannot be used: another process uses it; stop that one first")]
+    DirectoryInUse {
         /// The directory.
+        path: String,
+    },
+    /// The data directory belongs to another node or cluster, or was wiped or restored, so that it
+    /// has forgotten what its node promised. The reason tells the way out.
+    #[error("data directory {path} cannot be used: {reason}")]
+    WrongIdentity {
+        /// The directory, or whose it is.
         path: String,
         /// Why, and the way out.
         reason: String,
+        /// Whether it is an older copy, which must not be used again whatever becomes of its node.
+        stale: bool,
     },
     /// The node is stopping. Ask another one.
     #[error("{node} is shutting down")]
@@ -357,6 +389,7 @@ impl Error {
             | Error::ReservedField { .. }
             | Error::InvalidName { .. }
             | Error::InvalidRequest { .. }
+            | Error::InvalidPageToken { .. }
             | Error::InvalidQuery { .. } => Code::InvalidArgument,
             Error::QueryLimit { .. }
             | Error::Overloaded { .. }
@@ -367,15 +400,19 @@ impl Error {
             | Error::DocumentNotFound { .. }
             | Error::IndexNotFound { .. }
             | Error::NodeNotFound { .. } => Code::NotFound,
-            Error::DatabaseExists { .. } | Error::DocumentExists { .. } => Code::AlreadyExists,
+            Error::DatabaseExists { .. }
+            | Error::DocumentExists { .. }
+            | Error::IndexExists { .. } => Code::AlreadyExists,
             Error::PartlyDone { cause, .. } => cause.code(),
             Error::LambdaRaised { .. }
+            | Error::FullScanDenied { .. }
             | Error::VersionConflict { .. }
             | Error::LockHeld { .. }
             | Error::LockNotHeld { .. }
             | Error::NotReady { .. }
             | Error::CursorExpired { .. }
-            | Error::Directory { .. } => Code::FailedPrecondition,
+            | Error::DirectoryInUse { .. }
+            | Error::WrongIdentity { .. } => Code::FailedPrecondition,
             Error::Unavailable { .. }
             | Error::SessionEvicted { .. }
             | Error::ShuttingDown { .. } => Code::Unavailable,
@@ -402,6 +439,7 @@ impl Error {
             | Error::InvalidRequest { .. }
             | Error::InvalidQuery { .. }
             | Error::QueryLimit { .. }
+            | Error::FullScanDenied { .. }
             | Error::LambdaRaised { .. }
             | Error::Overloaded { .. }
             | Error::DiskFull { .. }
@@ -412,13 +450,16 @@ impl Error {
             | Error::NodeNotFound { .. }
             | Error::DatabaseExists { .. }
             | Error::DocumentExists { .. }
+            | Error::IndexExists { .. }
             | Error::VersionConflict { .. }
             | Error::LockHeld { .. }
             | Error::LockNotHeld { .. }
             | Error::LockLimit { .. }
             | Error::NotReady { .. }
             | Error::CursorExpired { .. }
-            | Error::Directory { .. } => Outcome::NotApplied,
+            | Error::InvalidPageToken { .. }
+            | Error::DirectoryInUse { .. }
+            | Error::WrongIdentity { .. } => Outcome::NotApplied,
         }
     }
 
@@ -435,6 +476,7 @@ impl Error {
             | Error::InvalidRequest { .. }
             | Error::InvalidQuery { .. }
             | Error::QueryLimit { .. }
+            | Error::FullScanDenied { .. }
             | Error::LambdaRaised { .. }
             | Error::PartlyDone { .. }
             | Error::DiskFull { .. }
@@ -445,6 +487,7 @@ impl Error {
             | Error::NodeNotFound { .. }
             | Error::DatabaseExists { .. }
             | Error::DocumentExists { .. }
+            | Error::IndexExists { .. }
             | Error::VersionConflict { .. }
             | Error::LockHeld { .. }
             | Error::LockNotHeld { .. }
@@ -452,9 +495,11 @@ impl Error {
             | Error::NotReady { .. }
             | Error::SessionEvicted { .. }
             | Error::CursorExpired { .. }
+            | Error::InvalidPageToken { .. }
             | Error::Corrupt { .. }
             | Error::Storage { .. }
-            | Error::Directory { .. }
+            | Error::DirectoryInUse { .. }
+            | Error::WrongIdentity { .. }
             | Error::Internal { .. } => false,
         }
     }
@@ -464,13 +509,14 @@ impl Error {
         self.code() == Code::NotFound
     }
 
-    /// Whether a database or document of that name exists already or has another version, or a lock
-    /// is somebody else's.
+    /// Whether a database, document or index of that name exists already, a document has another
+    /// version, or a lock is somebody else's.
     pub fn is_conflict(&self) -> bool {
         matches!(
             self,
             Error::DatabaseExists { .. }
                 | Error::DocumentExists { .. }
+                | Error::IndexExists { .. }
                 | Error::VersionConflict { .. }
                 | Error::LockHeld { .. }
                 | Error::LockNotHeld { .. }

@@ -168,7 +168,7 @@ text_id!(
     DocumentId
 );
 text_id!(
-    /// An index's name, unique within its database; by default its fields joined with `_`.
+    /// An index's name, unique within its database; by default its fields joined with commas.
     IndexName
 );
 

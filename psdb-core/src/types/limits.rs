@@ -25,6 +25,12 @@ impl Limits {
     pub const ID_BYTES: usize = 512;
     /// The longest database name, in bytes.
     pub const DATABASE_NAME_BYTES: usize = 64;
+    /// How many indexes a database may have.
+    pub const INDEXES: usize = 64;
+    /// How many fields an index may have.
+    pub const INDEX_FIELDS: usize = 16;
+    /// The longest name of an index, in bytes.
+    pub const INDEX_NAME_BYTES: usize = 256;
     /// The longest name of a lock, in bytes.
     pub const LOCK_NAME_BYTES: usize = 256;
     /// The longest name a lock's holder gives itself, in bytes.
@@ -202,6 +208,29 @@ pub fn validate_document_id(id: &str) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// Checks that `name` has 1 to 256 bytes and no control characters.
+///
+/// # Errors
+///
+/// [`Error::InvalidName`] with the rule that is broken.
+pub fn validate_index_name(name: &str) -> Result<()> {
+    let refuse = |reason: String| {
+        let name = name.chars().take(40).collect();
+        Err(Error::InvalidName { kind: "index name".into(), name, reason })
+    };
+    if name.is_empty() || name.len() > Limits::INDEX_NAME_BYTES {
+        return refuse(format!(
+            "it has {} bytes; 1 to {} are allowed, so give the index a name",
+            name.len(),
+            Limits::INDEX_NAME_BYTES
+        ));
+    }
+    match name.chars().find(|c| c.is_control()) {
+        Some(c) => refuse(format!("{c:?} is not allowed")),
+        None => Ok(()),
+    }
 }
 
 /// Checks that `path` names a field to index: 1 to 256 bytes without NUL.

@@ -14,7 +14,7 @@
 //! 2. At most [`LIMIT`] cursors are held; one more is refused.
 //! 3. A cursor that was closed while it ran is not held afterwards.
 //!
-//! Left out: cursors that survive a restart (the issue on indexes and paging). Where blocking work
+//! Left out: places in a query that survive a restart (`client`'s page tokens). Where blocking work
 //! runs inline, on a runtime of one thread, nothing can stop a query under way but its fuel.
 
 use std::collections::BTreeMap;

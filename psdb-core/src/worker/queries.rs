@@ -10,9 +10,11 @@ use std::time::Duration;
 use super::Core;
 use super::cursors::{Running, Work};
 use super::service::{Answer, mismatched, view};
-use crate::query::{self, Counted, Execution, Found, Grouping, Meter, Program, Results, Skipped};
+use crate::query::{
+    self, Asked, Counted, Execution, Found, Grouping, Meter, Program, Results, Skipped,
+};
 use crate::raft::Group;
-use crate::shard::{DatabaseView, Shard};
+use crate::shard::{DatabaseView, Shard, ShardView};
 use crate::transport::message::{
     Among, GroupPage, GroupQuery, Page, Query, Row, Selection, ShardRequest, ShardResponse,
     SkippedDocuments,
@@ -27,6 +29,51 @@ const PAGE_BYTES: usize = 1 << 20;
 const SELECTED_DOCUMENTS: usize = 5_000;
 
 impl Core {
+    /// Begins a query on a state that is at most `max_age` old; also returns how old it may be.
+    pub(super) async fn stale_query(
+        &self,
+        shard: ShardId,
+        replica: &Group<Shard>,
+        request: ShardRequest,
+        max_age: Duration,
+        timeout: Duration,
+    ) -> Answer<(ShardResponse, Duration)> {
+        let (ShardRequest::Query { handle, .. } | ShardRequest::Group { handle, .. }) = request
+        else {
+            return Err(mismatched().into());
+        };
+        // Before the wait, so that who closes it meanwhile finds it.
+        let running = self.cursors.begin(handle, shard, timeout);
+        let age = self.fresh_within(shard, replica, max_age, timeout).await?;
+        Ok((self.begin(running, &replica.state(), request).await?, age))
+    }
+
+    /// Begins a query on a state of the shard.
+    async fn begin(
+        &self,
+        running: Running,
+        state: &ShardView,
+        request: ShardRequest,
+    ) -> Answer<ShardResponse> {
+        match request {
+            ShardRequest::Query { database, query, .. } => {
+                let (view, lambdas) = (state.database(database)?, Lambdas::compile(&query)?);
+                if query.deny_full_scan {
+                    lambdas.asked(&query).allowed(&view)?;
+                }
+                let execution = lambdas.start(view, &query);
+                let execution = execution.cancelled_by(running.stop());
+                self.page(running, Box::new(execution)).await
+            }
+            ShardRequest::Group { database, grouping, .. } => {
+                let view = state.database(database)?;
+                let (groups, skipped) = self.group(&running, view, grouping).await?;
+                self.groups(running, groups, skipped)
+            }
+            _ => Err(mismatched().into()),
+        }
+    }
+
     /// Answers a query, or asks for its next page.
     pub(super) async fn query(
         &self,
@@ -36,22 +83,24 @@ impl Core {
         timeout: Duration,
     ) -> Answer<ShardResponse> {
         match request {
-            ShardRequest::Query { database, handle, query } => {
+            ShardRequest::Query { handle, .. } | ShardRequest::Group { handle, .. } => {
                 let running = self.cursors.begin(handle, shard, timeout);
-                let view = view(replica, database, timeout).await?;
-                let execution = start(view, &query)?.cancelled_by(running.stop());
-                self.page(running, Box::new(execution)).await
+                replica.read_barrier(timeout).await?;
+                self.begin(running, &replica.state(), request).await
             }
-            ShardRequest::Group { database, handle, grouping } => {
+            ShardRequest::Select { database, handle, filter, among, deny_full_scan } => {
                 let running = self.cursors.begin(handle, shard, timeout);
                 let view = view(replica, database, timeout).await?;
-                let (groups, skipped) = self.group(&running, view, grouping).await?;
-                self.groups(running, groups, skipped)
+                let filter = Program::compile(&filter)?;
+                if deny_full_scan && matches!(among, Among::After(_)) {
+                    Asked { filter: Some(&filter), ..Asked::default() }.allowed(&view)?;
+                }
+                self.select(&running, view, filter, among).await
             }
-            ShardRequest::Select { database, handle, filter, among } => {
-                let running = self.cursors.begin(handle, shard, timeout);
+            ShardRequest::Explain { database, query } => {
                 let view = view(replica, database, timeout).await?;
-                self.select(&running, view, &filter, among).await
+                let lambdas = Lambdas::compile(&query)?;
+                Ok(ShardResponse::Explained(query::explain(&view, &lambdas.asked(&query))?))
             }
             ShardRequest::NextPage { handle, cursor } => {
                 match self.cursors.resume((handle, cursor), shard, timeout)? {
@@ -102,6 +151,12 @@ impl Core {
         asked: GroupQuery,
     ) -> Result<(query::Groups, Skipped)> {
         let filter = asked.filter.as_deref().map(Program::compile).transpose()?;
+        if asked.deny_full_scan {
+            // The lambda of the key is evaluated on whatever the filter leaves.
+            let key = Program::compile(&asked.key)?;
+            let asked = Asked { filter: filter.as_ref(), select: Some(&key), ..Asked::default() };
+            asked.allowed(&view)?;
+        }
         let grouping = Grouping::compile(&asked.key, asked.aggregate)?.strict(asked.strict);
         let stop = running.stop();
         let work = move || query::group(&view, filter.as_ref(), &grouping, &Meter::new(Some(stop)));
@@ -129,10 +184,9 @@ impl Core {
         &self,
         running: &Running,
         view: DatabaseView,
-        filter: &str,
+        filter: Program,
         among: Among,
     ) -> Answer<ShardResponse> {
-        let filter = Program::compile(filter)?;
         let among = match among {
             Among::After(id) => query::Among::After(id),
             Among::Ids(ids) => query::Among::Ids(ids),
@@ -153,8 +207,12 @@ impl Core {
         running: &Running,
         view: DatabaseView,
         filter: Option<&str>,
+        deny_full_scan: bool,
     ) -> Answer<ShardResponse> {
         let filter = filter.map(Program::compile).transpose()?;
+        if deny_full_scan && filter.is_some() {
+            Asked { filter: filter.as_ref(), ..Asked::default() }.allowed(&view)?;
+        }
         let stop = running.stop();
         let work = move || query::count_within(&view, filter.as_ref(), &Meter::new(Some(stop)));
         let Counted { count, skipped } = self.run(running, work).await?;
@@ -162,14 +220,40 @@ impl Core {
     }
 }
 
-fn start(view: DatabaseView, query: &Query) -> Result<Execution<DatabaseView>> {
-    let compile = |text: &Option<String>| text.as_deref().map(Program::compile).transpose();
-    let order = match &query.order {
-        Some(order) => Some((Program::compile(&order.key)?, order.descending)),
-        None => None,
-    };
-    let execution = Execution::new(view, compile(&query.filter)?, order, query.limit);
-    Ok(execution.selecting(compile(&query.select)?).strict(query.strict))
+/// The lambdas of a query: filter, order and selection.
+struct Lambdas {
+    filter: Option<Program>,
+    order: Option<(Program, bool)>,
+    select: Option<Program>,
+}
+
+impl Lambdas {
+    fn compile(query: &Query) -> Result<Lambdas> {
+        let compile = |text: &Option<String>| text.as_deref().map(Program::compile).transpose();
+        let order = match &query.order {
+            Some(order) => Some((Program::compile(&order.key)?, order.descending)),
+            None => None,
+        };
+        Ok(Lambdas { filter: compile(&query.filter)?, order, select: compile(&query.select)? })
+    }
+
+    fn start(self, view: DatabaseView, query: &Query) -> Execution<DatabaseView> {
+        let Lambdas { filter, order, select } = self;
+        let after = query.after.clone().map(|after| (after.key, after.id));
+        let execution = Execution::new(view, filter, order, query.limit);
+        execution.selecting(select).after(after).strict(query.strict)
+    }
+
+    fn asked(&self, query: &Query) -> Asked<'_> {
+        Asked {
+            filter: self.filter.as_ref(),
+            order: self.order.as_ref().map(|(key, descending)| (key, *descending)),
+            skip: 0,
+            limit: query.limit,
+            select: self.select.as_ref(),
+            strict: query.strict,
+        }
+    }
 }
 
 fn row(found: Found) -> (Option<crate::types::Value>, Row) {

@@ -14,7 +14,7 @@ use crate::codec::{EncodedDocument, frame};
 use crate::raft::{Applied, Group, ProposeError, Reconfigured};
 use crate::shard::{Command, DatabaseView, Response, Shard};
 use crate::transport::message::{
-    MasterResponse, Reply, ShardRequest, ShardResponse, WriteOp, WriteReceipt,
+    IndexDefinition, MasterResponse, Reply, ShardRequest, ShardResponse, WriteOp, WriteReceipt,
 };
 use crate::transport::{Message, Service};
 use crate::types::{
@@ -76,6 +76,11 @@ impl Core {
             ShardRequest::CloseDatabase { database } => {
                 database_changed(replica, &Command::Close { database }, timeout).await
             }
+            ShardRequest::EnsureIndexes { database, version, definitions } => {
+                let answer = ensure_indexes(replica, database, version, definitions, timeout).await;
+                self.to_build.notify_one();
+                answer
+            }
             ShardRequest::Write { request, database, operations } => {
                 check_operations(&operations)?;
                 let command = Command::Write { database, operations };
@@ -83,6 +88,7 @@ impl Core {
             }
             request @ (ShardRequest::Get { .. }
             | ShardRequest::Count { .. }
+            | ShardRequest::Indexes { .. }
             | ShardRequest::Stats { .. }) => {
                 replica.read_barrier(timeout).await?;
                 self.read(shard, replica, request, timeout).await
@@ -92,13 +98,12 @@ impl Core {
                 Ok(ShardResponse::ReadIndex(replica.applied()))
             }
             ShardRequest::Stale { max_age, request } => {
-                let age = self.fresh_within(shard, replica, max_age, timeout).await?;
-                let response = Box::new(self.read(shard, replica, *request, timeout).await?);
-                Ok(ShardResponse::Stale { age, response })
+                self.stale(shard, replica, max_age, *request, timeout).await
             }
             ShardRequest::Query { .. }
             | ShardRequest::Group { .. }
             | ShardRequest::Select { .. }
+            | ShardRequest::Explain { .. }
             | ShardRequest::NextPage { .. } => self.query(shard, replica, request, timeout).await,
             ShardRequest::CloseCursor { handle } => {
                 self.cursors.close(handle);
@@ -116,6 +121,27 @@ impl Core {
         }
     }
 
+    /// Reads from a state that may be a little old.
+    async fn stale(
+        &self,
+        shard: ShardId,
+        replica: &Group<Shard>,
+        max_age: Duration,
+        request: ShardRequest,
+        timeout: Duration,
+    ) -> Answer<ShardResponse> {
+        let (response, age) = match request {
+            request @ (ShardRequest::Query { .. } | ShardRequest::Group { .. }) => {
+                self.stale_query(shard, replica, request, max_age, timeout).await?
+            }
+            request => {
+                let age = self.fresh_within(shard, replica, max_age, timeout).await?;
+                (self.read(shard, replica, request, timeout).await?, age)
+            }
+        };
+        Ok(ShardResponse::Stale { age, response: Box::new(response) })
+    }
+
     /// Reads from the state as it is here now.
     async fn read(
         &self,
@@ -128,15 +154,26 @@ impl Core {
         match request {
             ShardRequest::Get { database, ids } => {
                 let view = state.database(database)?;
-                let documents = ids.iter().map(|id| view.get(id).map(|d| d.bytes().clone()));
-                Ok(ShardResponse::Documents(documents.collect()))
+                let read = move || {
+                    let found = ids.iter().map(|id| view.get(id));
+                    let bytes = found.map(|found| Ok(found?.map(|found| found.bytes().clone())));
+                    bytes.collect::<Result<Vec<_>>>()
+                };
+                // Where nothing has to be read, another thread would take longer than the work.
+                let may_wait = replica.reads_may_wait();
+                let documents = if may_wait { self.env.blocking(read).await } else { read() };
+                Ok(ShardResponse::Documents(documents?))
             }
-            ShardRequest::Count { database, handle, filter } => {
+            ShardRequest::Count { database, handle, filter, deny_full_scan } => {
                 let running = self.cursors.begin(handle, shard, timeout);
-                self.count(&running, state.database(database)?, filter.as_deref()).await
+                let view = state.database(database)?;
+                self.count(&running, view, filter.as_deref(), deny_full_scan).await
             }
             ShardRequest::Stats { database } => {
                 Ok(ShardResponse::Stats(state.database(database)?.stats()))
+            }
+            ShardRequest::Indexes { database } => {
+                Ok(ShardResponse::Indexes(replica.look(|shard| shard.indexes(database)).1?))
             }
             _ => Err(Error::InvalidRequest { reason: "this is no simple read".into() }.into()),
         }
@@ -185,6 +222,23 @@ async fn database_changed(
         Response::Refused(error) => Err(error.into()),
         Response::Written(_) => Err(mismatched().into()),
     }
+}
+
+/// Makes these the indexes of a database unless it has them, or later ones, already.
+async fn ensure_indexes(
+    replica: &Group<Shard>,
+    database: DatabaseId,
+    version: u64,
+    definitions: Vec<IndexDefinition>,
+    timeout: Duration,
+) -> Answer<ShardResponse> {
+    replica.read_barrier(timeout).await?;
+    let has_them = |shard: &Shard| shard.has_indexes(database, version, &definitions);
+    if !replica.look(has_them).1? {
+        let command = Command::SetIndexes { database, version, definitions };
+        database_changed(replica, &command, timeout).await?;
+    }
+    Ok(ShardResponse::Indexes(replica.look(|shard| shard.indexes(database)).1?))
 }
 
 fn written(applied: Applied<Response>) -> Answer<ShardResponse> {

@@ -1,10 +1,10 @@
 //! `DatabaseService`.
 //!
-//! Left out: creating and deleting indexes of a database that exists.
+//! Left out: building indexes, which shards do by themselves.
 
 use psdb::proto::v1;
 use psdb::proto::v1::database_service_server::DatabaseService;
-use psdb::wire::{database, status};
+use psdb::wire::database;
 use tonic::{Request, Response, Status};
 
 use super::{Api, failed, naming};
@@ -26,6 +26,9 @@ impl DatabaseService for Api {
         }
         if let Some(shards) = request.shards {
             creation = creation.shards(shards);
+        }
+        if request.deny_full_scan {
+            creation = creation.deny_full_scan();
         }
         creation.await.map_err(failed)?;
         let info = client.get_database(&request.name).await.map_err(failed)?;
@@ -77,11 +80,40 @@ impl DatabaseService for Api {
         Ok(Response::new(v1::DeleteDatabaseResponse {}))
     }
 
+    async fn update_database(
+        &self,
+        request: Request<v1::UpdateDatabaseRequest>,
+    ) -> Answer<v1::UpdateDatabaseResponse> {
+        let client = self.client(&request);
+        let request = request.into_inner();
+        let client = naming::named(client, request.request_id.as_ref()).map_err(failed)?;
+        let named = client.database(&request.name);
+        if let Some(deny) = request.deny_full_scan {
+            named.set_deny_full_scan(deny).await.map_err(failed)?;
+        }
+        let info = client.get_database(&request.name).await.map_err(failed)?;
+        let size = named.stats().await.map_err(failed)?;
+        let database = Some(database::from_info(&info, size));
+        Ok(Response::new(v1::UpdateDatabaseResponse { database }))
+    }
+
     async fn create_index(
         &self,
-        _request: Request<v1::CreateIndexRequest>,
+        request: Request<v1::CreateIndexRequest>,
     ) -> Answer<v1::CreateIndexResponse> {
-        Err(status::unimplemented("creating an index on a database that exists"))
+        let client = self.client(&request);
+        let request = request.into_inner();
+        let client = naming::named(client, request.request_id.as_ref()).map_err(failed)?;
+        let fields = request.index.unwrap_or_default().fields;
+        let mut creation = client.database(&request.database).create_index_on(fields);
+        if !request.name.is_empty() {
+            creation = creation.name(request.name);
+        }
+        if request.background {
+            creation = creation.background();
+        }
+        let index = Some(database::from_index_info(&creation.await.map_err(failed)?));
+        Ok(Response::new(v1::CreateIndexResponse { index }))
     }
 
     async fn list_indexes(
@@ -89,15 +121,20 @@ impl DatabaseService for Api {
         request: Request<v1::ListIndexesRequest>,
     ) -> Answer<v1::ListIndexesResponse> {
         let client = self.client(&request);
-        let info = client.get_database(&request.into_inner().database).await.map_err(failed)?;
-        let indexes = info.indexes.iter().map(database::from_index).collect();
+        let named = client.database(&request.into_inner().database);
+        let indexes = named.list_indexes().await.map_err(failed)?;
+        let indexes = indexes.iter().map(database::from_index_info).collect();
         Ok(Response::new(v1::ListIndexesResponse { indexes }))
     }
 
     async fn delete_index(
         &self,
-        _request: Request<v1::DeleteIndexRequest>,
+        request: Request<v1::DeleteIndexRequest>,
     ) -> Answer<v1::DeleteIndexResponse> {
-        Err(status::unimplemented("deleting an index"))
+        let client = self.client(&request);
+        let request = request.into_inner();
+        let client = naming::named(client, request.request_id.as_ref()).map_err(failed)?;
+        client.database(&request.database).drop_index(&request.name).await.map_err(failed)?;
+        Ok(Response::new(v1::DeleteIndexResponse {}))
     }
 }

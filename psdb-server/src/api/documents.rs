@@ -1,15 +1,15 @@
-//! `DocumentService`: single documents here, many in `insertions` and `queries`.
+//! `DocumentService`: single documents here, many in `insertions`, `queries` and `groups`.
 //!
-//! Left out: explaining a query.
+//! Left out: what a request means, which the core's client knows.
 
 use psdb::client::WriteOne;
 use psdb::proto::v1;
 use psdb::proto::v1::document_service_server::DocumentService;
-use psdb::wire::{document, status};
+use psdb::wire::document;
 use psdb::{DocumentId, Error};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Api, failed, insertions, naming, queries};
+use super::{Api, failed, groups, insertions, naming, queries};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -102,7 +102,7 @@ impl DocumentService for Api {
         let request = request.into_inner();
         let database = client.database(&request.database);
         let counted = match &request.filter {
-            Some(filter) => database.count(filter).await,
+            Some(filter) => database.count(filter.as_str()).await,
             None => database.count_all().await,
         };
         let counted = counted.map_err(failed)?;
@@ -139,11 +139,35 @@ impl DocumentService for Api {
         Ok(Response::new(v1::DeleteDocumentsResponse { matched, deleted, skipped }))
     }
 
+    type GroupDocumentsStream = groups::Groups;
+
+    async fn group_documents(
+        &self,
+        request: Request<v1::GroupDocumentsRequest>,
+    ) -> Answer<groups::Groups> {
+        let client = self.client(&request);
+        let groups = groups::group(&client, request.into_inner()).await.map_err(failed)?;
+        Ok(Response::new(groups))
+    }
+
+    type ListDistinctValuesStream = groups::Values;
+
+    async fn list_distinct_values(
+        &self,
+        request: Request<v1::ListDistinctValuesRequest>,
+    ) -> Answer<groups::Values> {
+        let client = self.client(&request);
+        let values = groups::distinct(&client, request.into_inner()).await.map_err(failed)?;
+        Ok(Response::new(values))
+    }
+
     async fn explain_query(
         &self,
-        _request: Request<v1::ExplainQueryRequest>,
+        request: Request<v1::ExplainQueryRequest>,
     ) -> Answer<v1::ExplainQueryResponse> {
-        Err(status::unimplemented("explaining a query"))
+        let client = self.client(&request);
+        let plan = queries::explain(&client, request.into_inner()).await.map_err(failed)?;
+        Ok(Response::new(plan))
     }
 }
 

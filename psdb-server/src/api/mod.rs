@@ -4,11 +4,12 @@
 //! databases: the client finds who has the answer, retries within the caller's deadline, and says
 //! what became of a write.
 //!
-//! Left out: what is in the protocol but not in the core yet; it is answered UNIMPLEMENTED.
+//! Left out: what requests mean, which the core knows.
 
 mod clusters;
 mod databases;
 mod documents;
+mod groups;
 mod insertions;
 mod locks;
 mod naming;

@@ -21,7 +21,7 @@ use psdb::cluster::{NodeHandler, NodeRole};
 use psdb::env::Env;
 use psdb::master::{Master, MasterOptions};
 use psdb::raft::LogHome;
-use psdb::storage::{Directory, WalOptions};
+use psdb::storage::{Directory, PageCache, WalOptions};
 use psdb::transport::{Dialer, Lanes, NodeEntry, Transport};
 use psdb::worker::{Worker, WorkerOptions};
 use psdb::{Address, Client, ClientOptions};
@@ -87,7 +87,8 @@ impl Node {
         let env = Env::real();
         let path = settings.data_dir.as_deref().unwrap_or(Path::new("."));
         let directory = Directory::open(&env, path, &settings.node_id).await?;
-        let home = LogHome::open(&env, path, WalOptions::default()).await?;
+        let cache = PageCache::for_process(&env, settings.cache_bytes);
+        let home = LogHome::open_with(&env, path, WalOptions::default(), cache).await?;
         let (entry, masters) = identity(settings, clients, peers, &directory)?;
         let local = Arc::new(Local::new(entry.clone(), directory.clone(), &masters));
         let dialer = Dialer::new(env.clone(), local.clone(), Lanes::Two);

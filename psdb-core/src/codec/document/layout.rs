@@ -174,6 +174,20 @@ impl<'a> ObjectRef<'a> {
         Some(value)
     }
 
+    /// Touches the memory that says where the fields stand; the answer means nothing.
+    ///
+    /// A scan waits for memory more than for anything else. One that touches some documents ahead
+    /// waits for all of them at once.
+    pub(crate) fn touch(&self) -> u8 {
+        self.body[self.body.len() - 1]
+    }
+
+    /// Touches the field that was last found at `place`; the answer means nothing.
+    pub(crate) fn touch_near(&self, place: &Place) -> u8 {
+        let (len, near) = (self.len(), place.0.load(Ordering::Relaxed) as usize);
+        if near < len { self.body[word(self.body, self.table(len) + 4 * near)] } else { 0 }
+    }
+
     /// Where the offsets of the entries stand.
     fn table(&self, len: usize) -> usize {
         self.body.len() - 4 - if len > SORTED_ABOVE { 8 } else { 4 } * len

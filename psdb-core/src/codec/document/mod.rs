@@ -99,6 +99,17 @@ impl EncodedDocument {
         }
     }
 
+    /// Takes bytes that were checked when they were stored, and that a checksum has vouched for
+    /// since. Reading others panics.
+    pub(crate) fn from_verified(bytes: Bytes) -> Self {
+        EncodedDocument(bytes)
+    }
+
+    /// The same document in memory of its own, for whoever keeps it for long.
+    pub(crate) fn detached(&self) -> Self {
+        EncodedDocument(Bytes::copy_from_slice(&self.0))
+    }
+
     /// The encoded bytes.
     pub fn bytes(&self) -> &Bytes {
         &self.0

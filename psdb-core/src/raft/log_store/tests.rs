@@ -130,8 +130,11 @@ async fn check(steps: Vec<Step>) {
             Step::Purge(back) => {
                 let through = model.next.saturating_sub(back + 1);
                 let Some(entry) = model.entries.get(&through) else { continue };
-                model.purged = Some(entry.log_id);
                 store.purge(entry.log_id).await.unwrap();
+                let kept = store.get_log_state().await.unwrap().last_purged_log_id;
+                assert_eq!(kept, model.purged, "no checkpoint reaches that far yet");
+                model.purged = Some(entry.log_id);
+                store.allow_purge(model.purged).unwrap();
                 model.entries = model.entries.split_off(&(through + 1));
             }
             Step::Read(back, count) => {

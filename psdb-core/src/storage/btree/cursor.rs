@@ -87,6 +87,17 @@ impl<'a, K, V> Iterator for Range<'a, K, V> {
         self.front.advance();
         entry
     }
+
+    /// Costs O(1) for each leaf, not for each entry.
+    fn count(mut self) -> usize {
+        let mut count = 0;
+        while !ptr::eq(self.front.leaf, self.back.leaf) {
+            count += self.front.leaf.len() - self.front.at;
+            self.front.at = self.front.leaf.len();
+            self.front.leave_full_leaf();
+        }
+        count + self.back.at - self.front.at
+    }
 }
 
 impl<K, V> DoubleEndedIterator for Range<'_, K, V> {

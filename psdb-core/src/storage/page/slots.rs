@@ -119,6 +119,11 @@ impl Page {
         }
     }
 
+    /// Touches every cell, so that the memory of all is fetched at once; the answer means nothing.
+    pub(in crate::storage) fn touch_cells(&self) -> u8 {
+        (0..self.count()).fold(0, |sum, at| sum ^ self.bytes[self.slot(at)])
+    }
+
     /// The `at`-th cell.
     pub(super) fn cell(&self, at: usize) -> &[u8] {
         let offset = self.slot(at);

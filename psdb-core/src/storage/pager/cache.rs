@@ -23,9 +23,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 
+use crate::env::Env;
 use crate::storage::page::{PAGE_BYTES, Page, PageId};
 
 const MAX_SHARDS: usize = 64;
+/// The budget of a process that does not know how much memory there is: 64 MiB.
+const UNKNOWN_MEMORY_BYTES: u64 = 64 << 20;
+/// No process gets along with less: 1 MiB.
+const SMALLEST_BYTES: u64 = 1 << 20;
 /// A shard of a small cache holds at least this many pages.
 const SHARD_PAGES: usize = 64;
 /// The part of the budget that dirty pages may take before they are written ahead: a quarter.
@@ -44,6 +49,8 @@ struct Shared {
     next_store: AtomicU32,
     /// How many stores there are.
     stores: AtomicUsize,
+    /// Whether a page ever had to leave for want of room.
+    was_full: AtomicBool,
 }
 
 type Frames = HashMap<u64, Frame, BuildHasherDefault<KeyHasher>>;
@@ -111,7 +118,16 @@ impl PageCache {
             dirty: AtomicUsize::new(0),
             next_store: AtomicU32::new(0),
             stores: AtomicUsize::new(0),
+            was_full: AtomicBool::new(false),
         }))
+    }
+
+    /// A cache for all stores of a process: of `bytes`, or else of a quarter of the memory it may
+    /// use.
+    pub fn for_process(env: &Env, bytes: Option<u64>) -> PageCache {
+        let quarter = || env.memory_bytes().map_or(UNKNOWN_MEMORY_BYTES, |bytes| bytes / 4);
+        let bytes = bytes.unwrap_or_else(quarter).max(SMALLEST_BYTES);
+        PageCache::new(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     /// The budget in bytes.
@@ -123,6 +139,11 @@ impl PageCache {
     pub fn bytes(&self) -> usize {
         let pages = self.0.shards.iter().map(|shard| shard.read().frames.len());
         pages.sum::<usize>() * PAGE_BYTES
+    }
+
+    /// Whether pages had to leave for want of room, so that any lookup may have to read one.
+    pub fn was_full(&self) -> bool {
+        self.0.was_full.load(Ordering::Relaxed)
     }
 
     /// A number that no other store of this cache has.
@@ -317,6 +338,7 @@ impl PageCache {
                 Some(_) => {
                     shard.frames.remove(&key);
                     shard.clean -= 1;
+                    self.0.was_full.store(true, Ordering::Relaxed);
                 }
             }
         }

@@ -5,6 +5,7 @@
 //!
 //! Left out: reading ahead.
 
+use std::hint::black_box;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -42,6 +43,17 @@ pub struct Range {
     leaf: Option<(Arc<Page>, usize)>,
     /// The upper pages, if whoever began the range has them at hand.
     top: Option<Arc<Top>>,
+    /// The bytes of the leaf, once somebody has asked for a value without copying it.
+    leaf_bytes: Option<Bytes>,
+}
+
+/// Lets values that stand in a page be handed out without copying them.
+struct Held(Arc<Page>);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        self.0.bytes()
+    }
 }
 
 impl Range {
@@ -58,7 +70,8 @@ impl Range {
             Direction::Descending => (high, low),
         };
         let start = root.page.map(|page| (page, first));
-        Range { snapshot, direction, start, limit, path: Vec::new(), leaf: None, top: None }
+        let path = Vec::new();
+        Range { snapshot, direction, start, limit, path, leaf: None, top: None, leaf_bytes: None }
     }
 
     /// Lets the range find the upper pages of its tree there.
@@ -106,6 +119,74 @@ impl Range {
             self.path.clear();
         }
         found
+    }
+
+    /// The value of the next entry. One that stands in a leaf is not copied: it shares the page,
+    /// which stays in memory for as long as the value is held. Keep a copy of what is kept long.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Range::next_with`].
+    pub fn next_value(&mut self) -> Result<Option<Bytes>, StorageError> {
+        let found = self.advance().and_then(|found| self.shared_value(found));
+        if !matches!(found, Ok(Some(_))) {
+            self.leaf = None;
+            self.path.clear();
+        }
+        found
+    }
+
+    /// How many entries there are from here on; a count ends when it has come to `bound`.
+    ///
+    /// Costs one step for each leaf, not for each entry.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Range::next_with`].
+    pub fn count_up_to(mut self, bound: u64) -> Result<u64, StorageError> {
+        let mut count = 0;
+        while count < bound
+            && let Some(at) = self.advance()?
+        {
+            let Some((leaf, before)) = &mut self.leaf else { break };
+            let (within, all, end) = match self.direction {
+                Direction::Ascending => {
+                    let end = entries_up_to(leaf, &self.limit);
+                    (end.saturating_sub(at), leaf.count() - at, leaf.count())
+                }
+                Direction::Descending => {
+                    let outside = entries_outside(leaf, &self.limit);
+                    ((at + 1).saturating_sub(outside), at + 1, 0)
+                }
+            };
+            count += within as u64;
+            if within < all {
+                break;
+            }
+            *before = end;
+        }
+        Ok(count.min(bound))
+    }
+
+    /// The value at a place in the leaf, unless that lies past the limit.
+    fn shared_value(&mut self, at: Option<usize>) -> Result<Option<Bytes>, StorageError> {
+        let (Some(at), Some((page, _))) = (at, &self.leaf) else { return Ok(None) };
+        if self.leaf_bytes.is_none() {
+            // Whoever takes values without copying them mostly takes all of the leaf's.
+            black_box(page.touch_cells());
+        }
+        if !matches!(self.limit, Bound::Unbounded) && self.is_past_limit(page.key(at)) {
+            return Ok(None);
+        }
+        match page.value(at) {
+            Value::Inline(value) => {
+                let hold = || Bytes::from_owner(Held(page.clone()));
+                Ok(Some(self.leaf_bytes.get_or_insert_with(hold).slice_ref(value)))
+            }
+            Value::Chain { length, head } => {
+                read_chain(self.snapshot.pager(), length, head).map(Some)
+            }
+        }
     }
 
     fn is_past_limit(&self, key: &[u8]) -> bool {
@@ -179,6 +260,7 @@ impl Range {
                 Kind::Leaf => {
                     let before = entries_before(&page, first, self.direction);
                     self.leaf = Some((page, before));
+                    self.leaf_bytes = None;
                     return Ok(());
                 }
                 Kind::Overflow => {
@@ -187,6 +269,32 @@ impl Range {
                 }
             }
         }
+    }
+}
+
+/// How many entries of a leaf are not above an upper limit.
+fn entries_up_to(leaf: &Page, limit: &Limit) -> usize {
+    let (key, takes_equal) = match limit {
+        Bound::Unbounded => return leaf.count(),
+        Bound::Included(key) => (key, true),
+        Bound::Excluded(key) => (key, false),
+    };
+    match leaf.search(key) {
+        Ok(at) => at + usize::from(takes_equal),
+        Err(at) => at,
+    }
+}
+
+/// How many entries of a leaf are below a lower limit.
+fn entries_outside(leaf: &Page, limit: &Limit) -> usize {
+    let (key, takes_equal) = match limit {
+        Bound::Unbounded => return 0,
+        Bound::Included(key) => (key, true),
+        Bound::Excluded(key) => (key, false),
+    };
+    match leaf.search(key) {
+        Ok(at) => at + usize::from(!takes_equal),
+        Err(at) => at,
     }
 }
 

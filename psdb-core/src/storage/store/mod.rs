@@ -19,7 +19,8 @@
 //! When dirty pages take more than a quarter of the cache, each write puts some of the oldest on
 //! disk ahead of the checkpoint, so memory stays bounded however long a checkpoint takes.
 //!
-//! - `open`, `compact`: beginning and shrinking a file. `catalog`: its trees.
+//! - `open`, `draft`, `compact`: beginning, making and shrinking a file. `catalog`: its trees.
+//! - `dropped`: trees that are removed at once and freed little by little.
 //! - `insert`, `remove`: the writer's walks; `ownership`: what may be changed in place.
 //! - `value`: chains of overflow pages. `read`, `cursor`: lookups and ranges.
 //! - `eras`, `snapshot`: what readers look at. `check`: verifying everything; `salvage`: what
@@ -40,6 +41,8 @@ mod catalog;
 mod check;
 mod compact;
 mod cursor;
+mod draft;
+mod dropped;
 mod eras;
 mod insert;
 mod open;
@@ -72,6 +75,7 @@ pub(super) use catalog::{Catalog, Root, encode as encode_catalog};
 pub use check::{Damage, StoreReport, TreeReport, Visit};
 pub use compact::Compacted;
 pub use cursor::{Direction, Range};
+pub use draft::Draft;
 pub(super) use eras::EraGuard;
 use eras::{Era, Eras};
 pub use open::Opened;
@@ -156,7 +160,7 @@ impl Store {
 
     /// The names of all trees, in order.
     pub fn trees(&self) -> impl Iterator<Item = &Bytes> {
-        self.catalog.iter().map(|(name, _)| name)
+        self.catalog.iter().map(|(name, _)| name).filter(|name| !name.starts_with(dropped::DROPPED))
     }
 
     /// The value of `key` as it is now.

@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 
 use super::eras::Eras;
 use super::value::{chain_pages, read_chain};
-use super::{Catalog, Shared, Store, catalog};
+use super::{Catalog, Shared, Snapshot, Store, catalog};
 use crate::env::{Disk, File, OpenMode};
 use crate::storage::StorageError;
 use crate::storage::checkpoint::Progress;
@@ -91,6 +91,22 @@ impl Store {
         Store::open_existing(disk, path, cache)
     }
 
+    /// The trees of the file at `path`, which no store has open, as opening would find them. The
+    /// file is not changed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::open`].
+    pub fn view_file(
+        disk: &dyn Disk,
+        path: &Path,
+        cache: PageCache,
+    ) -> Result<Snapshot, StorageError> {
+        let file = disk.open(path, OpenMode::Read);
+        let file = file.map_err(|error| StorageError::io("open", path, error))?;
+        Ok(Store::newest(Pager::new(file, path, cache))?.snapshot())
+    }
+
     fn open_existing(
         disk: &dyn Disk,
         path: &Path,
@@ -126,6 +142,19 @@ impl Store {
             damage,
         };
         Ok((Store::assemble(pager, newest, older), opened))
+    }
+
+    /// The store of a file of which nothing need be durable: one that was just made, or that will
+    /// not be written.
+    pub(super) fn newest(pager: Pager) -> Result<Store, StorageError> {
+        let (mut found, mut damage) = load_all(&pager)?;
+        let none = || StorageError::corrupt(pager.path(), 0, "there is no superblock");
+        found.sort_unstable_by_key(|(superblock, _)| superblock.generation);
+        let mut whole: Vec<Loaded> = found.into_iter().filter_map(|(_, loaded)| loaded).collect();
+        match whole.pop() {
+            Some(newest) => Ok(Store::assemble(pager, newest, whole.pop())),
+            None => Err(damage.pop().unwrap_or_else(none)),
+        }
     }
 
     fn assemble(pager: Pager, newest: Loaded, older: Option<Loaded>) -> Store {
@@ -222,26 +251,37 @@ pub(super) fn load_chain(
     Ok((content, pages.into_iter().map(|pointer| pointer.id).collect()))
 }
 
-/// Writes a file without trees: both superblocks lead to the same two lists.
+/// Makes a file without trees.
 fn create(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let file = disk.open(Path::new(&part), OpenMode::Create)?;
+    write_empty(&*file)?;
+    file.sync()?;
+    disk.rename(Path::new(&part), path)?;
+    disk.sync_dir(parent_of(path))
+}
+
+/// The directory that holds `path`; the current one for a bare name.
+pub(super) fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// Writes a file without trees: both superblocks lead to the same two lists.
+pub(super) fn write_empty(file: &dyn File) -> io::Result<()> {
     let (catalog_page, used_page, page_count) = (PageId(2), PageId(3), 4);
     let used = [catalog_page, used_page].into_iter().fold(PageSet::default(), |mut set, id| {
         set.insert(id);
         set
     });
-    let catalog = write_list(&*file, catalog_page, &catalog::encode(&Catalog::new()))?;
-    let used_pages = write_list(&*file, used_page, &used.encode(page_count))?;
+    let catalog = write_list(file, catalog_page, &catalog::encode(&Catalog::new()))?;
+    let used_pages = write_list(file, used_page, &used.encode(page_count))?;
     for (slot, generation) in [(0, EMPTY_GENERATION - 1), (1, EMPTY_GENERATION)] {
         let note = Bytes::new();
         let superblock = Superblock { slot, generation, page_count, catalog, used_pages, note };
         file.write_at(&superblock.encode(), superblock::offset(slot))?;
     }
-    file.sync()?;
-    disk.rename(Path::new(&part), path)?;
-    disk.sync_dir(path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new(".")))
+    Ok(())
 }
 
 fn write_list(file: &dyn File, id: PageId, content: &[u8]) -> io::Result<Chain> {

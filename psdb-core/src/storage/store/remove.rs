@@ -35,7 +35,7 @@ impl Store {
         removed.map_err(|error| self.shared.pager.fail(error))
     }
 
-    fn remove_from(&mut self, tree: &[u8], key: &[u8]) -> Result<bool, StorageError> {
+    pub(super) fn remove_from(&mut self, tree: &[u8], key: &[u8]) -> Result<bool, StorageError> {
         let root = self.root(tree);
         let Some(page) = root.page else { return Ok(false) };
         let (path, place) = self.descend(page, key, |_, _| ())?;
@@ -58,6 +58,15 @@ impl Store {
         let page = self.shrink(path, place.leaf, rest)?;
         self.set_root(tree, Root { page, entries: root.entries - 1 });
         Ok(true)
+    }
+
+    /// Walks up from a leaf that was freed; gives the new root page.
+    pub(super) fn shrink_to_nothing(
+        &mut self,
+        path: Vec<Step>,
+        leaf: Pointer,
+    ) -> Result<Option<Pointer>, StorageError> {
+        self.shrink(path, leaf, Rest::Nothing)
     }
 
     /// Walks up from a page of which something was removed; gives the new root page.

@@ -49,7 +49,8 @@ impl Snapshot {
 
     /// The names of all trees, in order.
     pub fn trees(&self) -> impl Iterator<Item = &Bytes> {
-        self.0.catalog.iter().map(|(name, _)| name)
+        let names = self.0.catalog.iter().map(|(name, _)| name);
+        names.filter(|name| !name.starts_with(super::dropped::DROPPED))
     }
 
     /// The value of `key`.

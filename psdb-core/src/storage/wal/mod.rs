@@ -223,7 +223,19 @@ impl Wal {
     /// [`StorageError::Corrupt`] with file and offset where opening would refuse;
     /// [`StorageError::Io`].
     pub fn check(disk: &dyn Disk, dir: &Path) -> Result<WalReport, StorageError> {
-        recovery::check(disk, dir)
+        Ok(recovery::read_only(disk, dir)?.0)
+    }
+
+    /// As [`Wal::check`], and gives back what the log holds.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Wal::check`].
+    pub fn read_only(
+        disk: &dyn Disk,
+        dir: &Path,
+    ) -> Result<(WalReport, BTreeMap<u64, RecoveredStream>), StorageError> {
+        recovery::read_only(disk, dir)
     }
 
     /// Queues `records`, to be written together or not at all, and returns at once.
@@ -343,11 +355,11 @@ impl fmt::Debug for Wal {
 }
 
 /// A directory's lock, held until dropped.
-type DirectoryLock = Box<dyn Send + Sync>;
+pub(crate) type DirectoryLock = Box<dyn Send + Sync>;
 
 /// Takes the directory's lock. An owner in this process that was dropped in the middle of a write
 /// lets go when that write ends, hence the patience.
-async fn lock_directory(env: &Env, dir: &Path) -> Result<DirectoryLock, StorageError> {
+pub(crate) async fn lock_directory(env: &Env, dir: &Path) -> Result<DirectoryLock, StorageError> {
     let deadline = env.instant() + LOCK_PATIENCE;
     loop {
         let (disk, directory) = (env.disk().clone(), dir.to_owned());

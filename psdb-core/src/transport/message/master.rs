@@ -6,20 +6,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::IndexDefinition;
+use super::introduction::{Introduction, Stage};
 use super::lock::{LockRequest, LockResponse};
+use crate::codec::PageKey;
 use crate::sharding::{RingSpec, ShardMap};
 use crate::types::{
     Address, DatabaseId, Epoch, IndexName, LogIndex, NodeId, RequestId, ShardId, Term,
 };
-
-/// A secondary index as its user defined it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IndexDefinition {
-    /// Its name within the database.
-    pub name: IndexName,
-    /// The top-level fields it orders by.
-    pub fields: Vec<String>,
-}
 
 /// Where a database stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +43,8 @@ pub struct DatabaseInfo {
     pub ring: RingSpec,
     /// Its secondary indexes.
     pub indexes: Vec<IndexDefinition>,
+    /// Whether queries that would look at every document are refused.
+    pub deny_full_scan: bool,
 }
 
 /// A worker's health, as the masters judge it.
@@ -165,6 +161,8 @@ pub struct WorkerInfo {
 /// One master, as `masters` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MasterInfo {
+    /// Its name; its number in Raft until it has introduced itself to the one that answers.
+    pub name: String,
     /// Its number in Raft.
     pub node: NodeId,
     /// Where it is reached.
@@ -202,7 +200,7 @@ pub struct ShardInfo {
     pub bytes: u64,
 }
 
-/// A request to the masters; every one is served by their leader, linearizably.
+/// A request to the masters; every one but the last is served by their leader, linearizably.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum MasterRequest {
     /// Creates a database on the least-loaded shards and opens it there.
@@ -211,10 +209,12 @@ pub enum MasterRequest {
         request: RequestId,
         /// Its name.
         name: String,
-        /// The fields of each index.
-        indexes: Vec<Vec<String>>,
+        /// Its indexes.
+        indexes: Vec<IndexDefinition>,
         /// How many shards; `None` for a quarter of the cluster's, at least 1.
         shards: Option<u32>,
+        /// Whether queries that would look at every document are refused.
+        deny_full_scan: bool,
     },
     /// Returns one database.
     GetDatabase {
@@ -237,6 +237,35 @@ pub enum MasterRequest {
         /// Its name.
         name: String,
     },
+    /// Adds an index to a database and tells its shards, who build it.
+    CreateIndex {
+        /// Makes a retry apply once.
+        request: RequestId,
+        /// The database's name.
+        database: String,
+        /// The index.
+        index: IndexDefinition,
+    },
+    /// Removes an index of a database.
+    DropIndex {
+        /// Makes a retry apply once.
+        request: RequestId,
+        /// The database's name.
+        database: String,
+        /// The index's name.
+        index: IndexName,
+    },
+    /// Changes how a database may be read.
+    ConfigureDatabase {
+        /// Makes a retry apply once.
+        request: RequestId,
+        /// Its name.
+        name: String,
+        /// Whether queries that would look at every document are refused.
+        deny_full_scan: bool,
+    },
+    /// Returns the key that authenticates tokens of pages.
+    GetPageKey,
     /// Returns the shard map.
     GetMap,
     /// A worker's sign of life, from which it also learns its duties.
@@ -282,13 +311,17 @@ pub enum MasterRequest {
     ListShards,
     /// About locks.
     Lock(LockRequest),
+    /// A master's first words to another. Answered by every master for itself, at any time.
+    Introduce(Introduction),
 }
 
 /// The answer to a [`MasterRequest`], inside a [`super::Reply`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum MasterResponse {
-    /// A database, created or found.
+    /// A database, created, found or changed.
     Database(DatabaseInfo),
+    /// The key that authenticates tokens of pages.
+    PageKey(PageKey),
     /// All databases, by name.
     Databases(Vec<DatabaseInfo>),
     /// The database was cleared of so many documents.
@@ -312,4 +345,6 @@ pub enum MasterResponse {
     Shards(Vec<ShardInfo>),
     /// About locks.
     Lock(LockResponse),
+    /// The one that introduced itself is noted here; how far this master has got itself.
+    Introduced(Stage),
 }

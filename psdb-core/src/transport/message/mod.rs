@@ -5,18 +5,23 @@
 //!
 //! Left out: Raft's own messages, which only `raft` reads.
 
+mod index;
+mod introduction;
 mod lock;
 mod master;
 mod shard;
 
+pub use index::IndexDefinition;
+pub use introduction::{Introduction, Stage};
 pub use lock::{LockClaim, LockInfo, LockLease, LockRequest, LockResponse};
 pub use master::{
-    DatabaseInfo, DatabaseState, Heartbeat, HeartbeatReply, IndexDefinition, MasterInfo,
-    MasterRequest, MasterResponse, ShardInfo, ShardLoad, WorkerInfo, WorkerStatus, WorkerTraits,
+    DatabaseInfo, DatabaseState, Heartbeat, HeartbeatReply, MasterInfo, MasterRequest,
+    MasterResponse, ShardInfo, ShardLoad, WorkerInfo, WorkerStatus, WorkerTraits,
 };
 pub use shard::{
-    Among, GroupPage, GroupQuery, Order, Page, Query, Row, Selection, ShardRequest, ShardResponse,
-    ShardStats, SkippedDocuments, WriteOp, WriteReceipt, Written,
+    After, Among, GroupPage, GroupQuery, IndexState, IndexStatus, Order, Page, Query, Row,
+    Selection, ShardRequest, ShardResponse, ShardStats, SkippedDocuments, WriteOp, WriteReceipt,
+    Written,
 };
 
 use serde::{Deserialize, Serialize};

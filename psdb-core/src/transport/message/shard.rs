@@ -17,9 +17,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::IndexDefinition;
-use crate::query::{Aggregate, Groups};
+use crate::query::{Aggregate, Groups, PlanTree};
 use crate::types::{
-    Address, DatabaseId, DocumentId, Error, LogIndex, NodeId, RequestId, Term, Value,
+    Address, DatabaseId, DocumentId, Error, IndexName, LogIndex, NodeId, RequestId, Term, Value,
 };
 
 /// A request to the shard named by the message's group.
@@ -88,6 +88,8 @@ pub enum ShardRequest {
         filter: String,
         /// Where to look.
         among: Among,
+        /// Whether to refuse to look at every document.
+        deny_full_scan: bool,
     },
     /// Continues a query, or groups.
     NextPage {
@@ -109,9 +111,33 @@ pub enum ShardRequest {
         handle: u64,
         /// The lambda, or `None` for all documents.
         filter: Option<String>,
+        /// Whether to refuse to look at every document.
+        deny_full_scan: bool,
+    },
+    /// Says how a query would be run here, without running it.
+    Explain {
+        /// The database.
+        database: DatabaseId,
+        /// What to find.
+        query: Query,
     },
     /// Says how many documents and bytes one database has on this shard; linearizable.
     Stats {
+        /// The database.
+        database: DatabaseId,
+    },
+    /// Makes these the indexes of a database, unless it has later ones, and says how they stand.
+    /// What is new is built by the shard itself. Asked for again and again until all are ready.
+    EnsureIndexes {
+        /// The database.
+        database: DatabaseId,
+        /// Grows with every change of the definitions, from 0 for those it was opened with.
+        version: u64,
+        /// All its indexes.
+        definitions: Vec<IndexDefinition>,
+    },
+    /// Says how the indexes of a database stand; linearizable.
+    Indexes {
         /// The database.
         database: DatabaseId,
     },
@@ -121,7 +147,8 @@ pub enum ShardRequest {
     Stale {
         /// How old the answer may be.
         max_age: Duration,
-        /// What to read: [`ShardRequest::Get`], [`ShardRequest::Count`] or [`ShardRequest::Stats`].
+        /// What to read: [`ShardRequest::Get`], [`ShardRequest::Count`], [`ShardRequest::Stats`],
+        /// [`ShardRequest::Query`] or [`ShardRequest::Group`].
         request: Box<ShardRequest>,
     },
     /// Brings the shard's group one step nearer to having exactly these members. Asked for again
@@ -204,7 +231,7 @@ pub struct Order {
 }
 
 /// What to find in each shard.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Query {
     /// The lambda that selects documents; `None` selects all.
     pub filter: Option<String>,
@@ -216,6 +243,19 @@ pub struct Query {
     pub select: Option<String>,
     /// Whether a lambda that raises ends the query.
     pub strict: bool,
+    /// Whether to refuse to look at every document.
+    pub deny_full_scan: bool,
+    /// Gives only what comes after this place in the order.
+    pub after: Option<After>,
+}
+
+/// A result's place in the order of a query.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct After {
+    /// Its sort key, if the query has an order.
+    pub key: Option<Value>,
+    /// Its document.
+    pub id: DocumentId,
 }
 
 /// What to group in each shard, and what to compute of each group.
@@ -229,6 +269,8 @@ pub struct GroupQuery {
     pub aggregate: Aggregate,
     /// Whether a lambda that raises ends the query.
     pub strict: bool,
+    /// Whether to refuse to look at every document.
+    pub deny_full_scan: bool,
 }
 
 /// Among which documents to select.
@@ -300,6 +342,32 @@ pub struct ShardStats {
     pub bytes: u64,
 }
 
+/// How far an index has been built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IndexState {
+    /// It lacks documents; queries do not use it.
+    Building,
+    /// It has all documents.
+    Ready,
+}
+
+/// An index of one database on one shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexStatus {
+    /// Its name.
+    pub name: IndexName,
+    /// Its fields.
+    pub fields: Vec<String>,
+    /// How far it is.
+    pub state: IndexState,
+    /// How many entries it has: one for each document, and one more for each element of an array.
+    pub entries: u64,
+    /// Of how many documents it has entries.
+    pub documents_done: u64,
+    /// How many documents there are.
+    pub documents: u64,
+}
+
 /// The answer to a [`ShardRequest`], inside a [`super::Reply`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ShardResponse {
@@ -327,8 +395,12 @@ pub enum ShardResponse {
         /// The documents on which the lambda raised.
         skipped: SkippedDocuments,
     },
+    /// How a query would be run.
+    Explained(PlanTree),
     /// The size of a database.
     Stats(ShardStats),
+    /// How the indexes of a database stand, in the order of their definitions.
+    Indexes(Vec<IndexStatus>),
     /// How far the group has got.
     ReadIndex(LogIndex),
     /// The answer to a [`ShardRequest::Stale`].

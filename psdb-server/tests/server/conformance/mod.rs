@@ -7,6 +7,7 @@
 
 mod documents;
 mod failures;
+mod indexes;
 mod queries;
 
 use std::time::Duration;
@@ -32,6 +33,10 @@ async fn conforms(client: &Client) {
     queries::filter_sort_and_count(client).await;
     queries::count_what_they_skip(client).await;
     queries::group_select_and_change_many(client).await;
+    queries::take_built_lambdas_and_explain_themselves(client).await;
+    indexes::are_created_listed_and_dropped(client).await;
+    indexes::refuse_scans_where_that_is_wanted(client).await;
+    indexes::pages_add_up(client).await;
     failures::of_databases_have_their_kinds(client).await;
     failures::of_documents_change_nothing(client).await;
     failures::of_queries_have_a_column(client).await;

@@ -4,6 +4,7 @@
 
 use psdb::client::Group;
 use psdb::query::Aggregate;
+use psdb::query::expr::{field, get};
 use psdb::{Client, Document, Value};
 use serde_json::json;
 
@@ -103,4 +104,33 @@ pub(super) async fn group_select_and_change_many(client: &Client) {
         left.await.expect("it answers").try_collect().await.expect("it collects");
     let left: Vec<_> = left.iter().map(Value::to_json).collect();
     assert_eq!(left, ["[52, 2]", "[55, 2]", "[58, 2]"]);
+}
+
+pub(super) async fn take_built_lambdas_and_explain_themselves(client: &Client) {
+    let built = client.create_database("built").index("k").shards(1).await.expect("created");
+    let documents = (0..30).map(|n| json!({"_id": format!("b{n:02}"), "k": n % 3, "n": n}));
+    built.insert_many(documents).await.expect("it answers");
+    let filter = || field("k").equals(1).and(field("n").gt(20));
+    let found = built.find(filter()).sort(-field("n")).limit(2).await.expect("it answers");
+    let found: Vec<Document> = found.try_collect().await.expect("it collects");
+    assert_eq!(numbers(&found), [28, 25]);
+    assert_eq!(built.count(filter()).await.expect("it counts").count, 3);
+    let sums = built.group(field("k"), Aggregate::sum(field("n"))).filter(field("n").lt(6));
+    let sums: Vec<Group> =
+        sums.await.expect("it answers").try_collect().await.expect("it collects");
+    let sums: Vec<String> = sums.iter().map(|group| group.value.to_json()).collect();
+    assert_eq!(sums, ["3", "5", "7"]);
+    let done = built.update_many(filter(), &json!({"seen": true})).await.expect("it updates");
+    assert_eq!(done.modified, 3);
+    let done = built.delete_many(get("seen").equals(true)).await.expect("it deletes");
+    assert_eq!(done.deleted, 3);
+    // Enough others for the index to be worth using.
+    let others = (0..300).map(|n| json!({"k": 1_000 + n, "n": 0}));
+    built.insert_many(others).await.expect("it answers");
+    let plan = built.explain(filter()).await.expect("it explains").to_string();
+    assert!(plan.contains("filter lambda d: d['k'] == 1 and d['n'] > 20\n"), "{plan}");
+    assert!(plan.contains("index k where k == 1\n"), "{plan}");
+    let plan = built.find("lambda d: d['n'] > 3").select("lambda d: d['n']").explain().await;
+    let plan = plan.expect("it explains").to_string();
+    assert!(plan.contains("scan of all documents; 'index create n' would help\n"), "{plan}");
 }

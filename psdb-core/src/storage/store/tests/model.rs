@@ -198,6 +198,10 @@ proptest! {
                     wanted.reverse();
                 }
                 prop_assert_eq!(found, wanted);
+                for bound in [u64::MAX, 7] {
+                    let counted = snapshot.range(b"t", low, high, direction).count_up_to(bound);
+                    prop_assert_eq!(counted.unwrap(), bound.min(expected.len() as u64));
+                }
             }
         }
     }

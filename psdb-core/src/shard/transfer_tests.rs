@@ -1,20 +1,20 @@
-//! Proves that a damaged snapshot of a shard is an error, whatever the damage, and that one
-//! snapshot can be followed by other bytes in the same stream.
+//! Proves that trees arrive at another replica as they were sent, that damage on the way is an
+//! error, whatever the damage, and that other bytes may follow in the same stream.
 
-use std::io::Read;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use super::{Command, Shard};
+use super::Command;
+use super::testing::TestShard;
 use crate::codec::document::EncodedDocument;
-use crate::raft::{Position, StateError, StateMachine};
+use crate::raft::{Position, StateError};
 use crate::transport::message::{IndexDefinition, WriteOp};
 use crate::types::{DatabaseId, LogIndex, Term, Timestamp, Value};
 
 /// Two databases with a hundred documents, one cleared, one closed; several frames of documents.
-fn shard() -> Shard {
-    let mut shard = Shard::default();
+fn shard() -> TestShard {
+    let mut shard = TestShard::default();
     let index = |name: &str| IndexDefinition { name: name.into(), fields: vec![name.into()] };
     let open = |id, names: &[&str]| Command::Open {
         database: DatabaseId(id),
@@ -52,39 +52,29 @@ fn shard() -> Shard {
     shard
 }
 
-static SAVED: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let mut bytes = Vec::new();
-    shard().save(&mut bytes).unwrap();
-    bytes
-});
+static SAVED: LazyLock<Vec<u8>> = LazyLock::new(|| shard().saved());
 
 fn saved() -> Vec<u8> {
     SAVED.clone()
 }
 
 #[test]
-fn what_follows_a_snapshot_is_left_in_the_stream() {
+fn what_follows_is_left_in_the_stream() {
     let mut bytes = saved();
     bytes.extend_from_slice(b"and more");
-    let mut stream = bytes.as_slice();
-    let loaded = Shard::load(&mut stream).unwrap();
+    let (mut loaded, rest) = TestShard::load(&bytes).unwrap();
     loaded.check_invariants().unwrap();
     assert_eq!(loaded.hash(), shard().hash());
-    let mut rest = String::new();
-    stream.read_to_string(&mut rest).unwrap();
-    assert_eq!(rest, "and more");
+    assert_eq!(loaded.saved(), saved(), "it can be sent on");
+    assert_eq!(rest, b"and more");
+    let reopened = loaded.reopen();
+    reopened.check_invariants().unwrap();
+    assert_eq!(reopened.hash(), shard().hash());
 }
 
 #[test]
 fn an_empty_stream_is_no_shard() {
-    assert!(matches!(Shard::load(&mut [].as_slice()), Err(StateError::Snapshot { .. })));
-}
-
-#[test]
-fn a_sink_that_refuses_is_an_error() {
-    let mut small = [0; 1_000];
-    let refused = shard().save(&mut small.as_mut_slice());
-    assert!(matches!(refused, Err(StateError::Snapshot { action: "write", .. })));
+    assert!(matches!(TestShard::load(&[]), Err(StateError::Snapshot { .. })));
 }
 
 /// Frames that are whole but do not belong together are caught by counts, order and hash.
@@ -95,17 +85,17 @@ fn frames_out_of_place_are_an_error() {
     for position in 0..frames.len() {
         let mut without = frames.clone();
         without.remove(position);
-        assert!(Shard::load(&mut without.concat().as_slice()).is_err(), "without {position}");
+        assert!(TestShard::load(&without.concat()).is_err(), "without {position}");
         let mut twice = frames.clone();
         twice.insert(position, frames[position].clone());
         assert!(
-            Shard::load(&mut twice.concat().as_slice()).is_err() || position + 1 == frames.len(),
+            TestShard::load(&twice.concat()).is_err() || position + 1 == frames.len(),
             "{position} twice: only what follows the end is not looked at"
         );
         if position > 0 {
             let mut swapped = frames.clone();
             swapped.swap(position - 1, position);
-            assert!(Shard::load(&mut swapped.concat().as_slice()).is_err(), "swapped {position}");
+            assert!(TestShard::load(&swapped.concat()).is_err(), "swapped {position}");
         }
     }
 }
@@ -128,18 +118,18 @@ proptest! {
         let mut bytes = saved();
         let position = position.index(bytes.len());
         bytes[position] ^= 1 << bit;
-        prop_assert!(Shard::load(&mut bytes.as_slice()).is_err());
+        prop_assert!(TestShard::load(&bytes).is_err());
     }
 
     #[test]
     fn a_truncated_stream_is_an_error(end: prop::sample::Index) {
         let bytes = saved();
         let end = end.index(bytes.len());
-        prop_assert!(Shard::load(&mut &bytes[..end]).is_err());
+        prop_assert!(TestShard::load(&bytes[..end]).is_err());
     }
 
     #[test]
     fn arbitrary_bytes_are_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        prop_assert!(Shard::load(&mut bytes.as_slice()).is_err());
+        prop_assert!(TestShard::load(&bytes).is_err());
     }
 }

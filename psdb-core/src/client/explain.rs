@@ -1,0 +1,133 @@
+//! How a query would be run on all shards of a database, as one tree.
+//!
+//! Every shard says how it would run its part; parts that differ in nothing but what they are
+//! expected to cost become one branch, whose estimates are their sums. Above them stands what the
+//! client does with their results.
+//!
+//! Left out: how a shard decides (`query`).
+
+use crate::query::PlanTree;
+use crate::transport::message::Query;
+use crate::types::{ShardId, Value};
+
+/// The tree of a query whose shards would do `parts`.
+pub(super) fn merged(
+    query: &Query,
+    skip: u64,
+    limit: Option<u64>,
+    parts: Vec<(ShardId, PlanTree)>,
+) -> PlanTree {
+    let number = |number: u64| Value::Int(i128::from(number));
+    let mut tree = merge(query).over(branches(parts));
+    if skip > 0 {
+        tree = PlanTree::new("skip", format!("skip {skip}"))
+            .fact("results", number(skip))
+            .over([tree]);
+    }
+    if let Some(limit) = limit {
+        tree = PlanTree::new("limit", format!("first {limit}"))
+            .fact("results", number(limit))
+            .over([tree]);
+    }
+    tree
+}
+
+fn merge(query: &Query) -> PlanTree {
+    let (by, descending) = match &query.order {
+        Some(order) => (order.key.as_str(), order.descending),
+        None => ("_id", false),
+    };
+    let largest = if descending { ", largest first" } else { "" };
+    PlanTree::new("merge", format!("merge by {by}{largest}"))
+        .fact("by", Value::String(by.to_owned()))
+        .fact("descending", Value::Bool(descending))
+}
+
+/// One branch for all shards that do the same, in the order of their first shards.
+fn branches(parts: Vec<(ShardId, PlanTree)>) -> Vec<PlanTree> {
+    let mut branches: Vec<(Vec<ShardId>, PlanTree)> = Vec::new();
+    for (shard, tree) in parts {
+        match branches.iter_mut().find(|(_, known)| alike(known, &tree)) {
+            Some((shards, known)) => {
+                shards.push(shard);
+                add_estimates(known, &tree);
+            }
+            None => branches.push((vec![shard], tree)),
+        }
+    }
+    branches.into_iter().map(|(shards, tree)| branch(&shards, tree)).collect()
+}
+
+/// Whether a fact is what the planner expects, which depends on a shard's documents.
+fn is_estimate(name: &str) -> bool {
+    name.starts_with("estimated_")
+}
+
+/// Whether two shards do the same.
+fn alike(a: &PlanTree, b: &PlanTree) -> bool {
+    let certain = |tree: &PlanTree| -> Vec<(String, Value)> {
+        tree.facts.iter().filter(|(name, _)| !is_estimate(name)).cloned().collect()
+    };
+    (&a.step, &a.text, certain(a), a.inputs.len()) == (&b.step, &b.text, certain(b), b.inputs.len())
+        && a.inputs.iter().zip(&b.inputs).all(|(a, b)| alike(a, b))
+}
+
+/// Adds the estimates of a tree to those of one that is alike.
+fn add_estimates(sum: &mut PlanTree, more: &PlanTree) {
+    for (name, value) in sum.facts.iter_mut().filter(|(name, _)| is_estimate(name)) {
+        if let (Value::Int(sum), Some(Value::Int(more))) = (value, more.get(name)) {
+            *sum = sum.saturating_add(*more);
+        }
+    }
+    sum.inputs.iter_mut().zip(&more.inputs).for_each(|(sum, more)| add_estimates(sum, more));
+}
+
+fn branch(shards: &[ShardId], tree: PlanTree) -> PlanTree {
+    let names: Vec<String> = shards.iter().map(ToString::to_string).collect();
+    let word = if shards.len() == 1 { "shard" } else { "shards" };
+    let numbers = shards.iter().map(|shard| Value::Int(i128::from(shard.0))).collect();
+    PlanTree::new("shards", format!("{word} {}", names.join(", ")))
+        .fact("shards", Value::Array(numbers))
+        .over([tree])
+}
+
+#[cfg(test)]
+mod tests {
+    //! Proves that equal parts are one branch and that others stay apart.
+
+    use super::merged;
+    use crate::query::PlanTree;
+    use crate::transport::message::{Order, Query};
+    use crate::types::{ShardId, Value};
+
+    #[test]
+    fn equal_parts_are_one_branch() {
+        let part = |shard, text| (ShardId(shard), PlanTree::new("x", text));
+        let order = Some(Order { key: "lambda d: d['n']".into(), descending: true });
+        let query = Query { order, ..Query::default() };
+        let parts = vec![part(1, "scan"), part(4, "index n"), part(6, "scan")];
+        let expected = "\
+first 3
+└─ skip 2
+   └─ merge by lambda d: d['n'], largest first
+      ├─ shards 1, 6
+      │  └─ scan
+      └─ shard 4
+         └─ index n
+";
+        assert_eq!(merged(&query, 2, Some(3), parts).to_string(), expected);
+    }
+
+    #[test]
+    fn estimates_keep_nobody_apart_and_are_summed() {
+        let part = |shard, documents| {
+            let step =
+                PlanTree::new("x", "scan").fact("estimated_documents", Value::Int(documents));
+            (ShardId(shard), PlanTree::new("filter", "filter").over([step]))
+        };
+        let tree = merged(&Query::default(), 0, None, vec![part(0, 3), part(1, 4), part(2, 5)]);
+        assert_eq!(tree.inputs.len(), 1, "{tree}");
+        let scan = tree.find("x").expect("a step");
+        assert_eq!(scan.get("estimated_documents"), Some(&Value::Int(12)));
+    }
+}
