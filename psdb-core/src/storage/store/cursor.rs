@@ -41,10 +41,10 @@ pub struct Range {
     path: Vec<(Arc<Page>, usize)>,
     /// How many entries of the leaf are before the next one, seen from the left.
     leaf: Option<(Arc<Page>, usize)>,
-    /// The upper pages, if whoever began the range has them at hand.
-    top: Option<Arc<Top>>,
     /// The bytes of the leaf, once somebody has asked for a value without copying it.
     leaf_bytes: Option<Bytes>,
+    /// The upper pages, if whoever began the range has them at hand.
+    top: Option<Arc<Top>>,
 }
 
 /// Lets values that stand in a page be handed out without copying them.
@@ -70,8 +70,8 @@ impl Range {
             Direction::Descending => (high, low),
         };
         let start = root.page.map(|page| (page, first));
-        let path = Vec::new();
-        Range { snapshot, direction, start, limit, path, leaf: None, top: None, leaf_bytes: None }
+        let (path, leaf, leaf_bytes, top) = (Vec::new(), None, None, None);
+        Range { snapshot, direction, start, limit, path, leaf, leaf_bytes, top }
     }
 
     /// Lets the range find the upper pages of its tree there.

@@ -44,6 +44,7 @@ mod cursor;
 mod draft;
 mod dropped;
 mod eras;
+mod estimate;
 mod insert;
 mod open;
 mod ownership;
