@@ -41,6 +41,8 @@ pub(super) struct Chosen {
     pub(super) documents: u64,
     /// Whether the plan's entries say all there is to know of the predicate.
     pub(super) whole: bool,
+    /// Whether it is a scan although indexes have what is asked: they would not save enough.
+    pub(super) by_choice: bool,
     /// Fields on which an index would help, if this plan has none.
     pub(super) helpful: Option<String>,
 }

@@ -7,7 +7,7 @@
 //! a or b              an index for each, and the union; a scan if one has none
 //! sort by f limit n   the index on f in its order, if the first n come sooner than by sorting
 //! ```
-//! How much a range holds is counted, not guessed: trees can count. Costs are in tenths of what looking
+//! How much a range holds its tree says, nearly. Costs are in tenths of what looking
 //! at one document of a scan costs; they need only be right about what is much more than what.
 //!
 //! What `strict` asks for, an error for the first document on which a lambda raises, needs every
@@ -16,8 +16,6 @@
 //! Invariant: a plan yields every document for which the predicate is true.
 //!
 //! Left out: statistics that are kept; doing (`access`, `ordered`, `keys_only`).
-
-use std::ops::Bound;
 
 use super::Program;
 use super::condition::{self, Condition, FieldCondition, Known};
@@ -68,7 +66,7 @@ impl<S: Source> Statistics for S {
     }
 
     fn entries(&self, index: &IndexName, low: &[u8], high: &[u8]) -> Result<u64> {
-        self.count_entries(index, Bound::Included(low), Bound::Excluded(high), u64::MAX)
+        self.estimate_entries(index, low, high)
     }
 }
 
@@ -172,7 +170,7 @@ pub(super) fn plan(
         indexes.iter().any(|index| first(index).as_ref() == Some(field))
     };
     let helpful = helpful(known.as_ref(), wanted).filter(|field| !has(field));
-    let scan = Chosen { plan: Plan::Scan, documents: all, whole: false, helpful };
+    let scan = Chosen { plan: Plan::Scan, documents: all, whole: false, by_choice: false, helpful };
     if wanted.strict {
         return Ok(Chosen { helpful: None, ..scan });
     }
@@ -191,7 +189,9 @@ pub(super) fn plan(
         None => all,
     };
     let scanned = if wanted.order.is_none() { walked(wanted.limit) } else { all };
-    let mut best = (scanned.saturating_mul(SCANNED), Chosen { documents: scanned, ..scan });
+    let by_choice = way.is_some();
+    let scan = Chosen { documents: scanned, by_choice, ..scan };
+    let mut best = (scanned.saturating_mul(SCANNED), scan);
     if let Some(way) = &way {
         let whole = way.whole && known.as_ref().is_some_and(|known| known.whole);
         let looked_at = match wanted.limit {
@@ -201,9 +201,11 @@ pub(super) fn plan(
             _ => way.documents,
         };
         let cost = if wanted.counted && looked_at == 0 { 0 } else { way.cost() };
-        if cost < best.0 {
+        // An index is preferred to a scan that costs the same, as in an empty database.
+        if cost <= best.0 {
             let plan = Plan::Find(way.access.clone());
-            best = (cost, Chosen { plan, documents: looked_at, whole, helpful: None });
+            let documents = looked_at;
+            best = (cost, Chosen { plan, documents, whole, by_choice: false, helpful: None });
         }
     }
     if let (Some(order), Some(limit)) = (wanted.order, wanted.limit)
@@ -215,7 +217,8 @@ pub(super) fn plan(
         let cost = documents.saturating_mul(ENTRY + FETCHED);
         if cost < best.0 {
             let plan = Plan::InOrder { ranges, descending: order.1 };
-            best = (cost, Chosen { plan, documents, whole: false, helpful: None });
+            let whole = false;
+            best = (cost, Chosen { plan, documents, whole, by_choice: false, helpful: None });
         }
     }
     Ok(best.1)

@@ -84,6 +84,16 @@ pub trait Source: Send + 'static {
         Ok(count)
     }
 
+    /// About how many entries of an index have keys from `low`, included, up to `high`, excluded.
+    /// Plans are chosen by it, so it should cost less than walking through them.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the source from reading them.
+    fn estimate_entries(&self, index: &IndexName, low: &[u8], high: &[u8]) -> Result<u64> {
+        self.count_entries(index, Bound::Included(low), Bound::Excluded(high), u64::MAX)
+    }
+
     /// The document under `id`, if there is one.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use std::ops::Bound;
 
 use super::database::Database;
 use super::index::{Coverage, Index};
-use crate::codec::document::EncodedDocument;
+use crate::codec::document::{EncodedDocument, ValueRef};
 use crate::raft::StateError;
 use crate::storage::{Direction, Snapshot, Store};
 use crate::transport::message::{IndexDefinition, IndexState, IndexStatus};
@@ -107,9 +107,12 @@ impl Database {
         let (mut bytes, mut last) = (0, None);
         for _ in 0..max_documents.max(1) {
             let Some(value) = rest.next_value()? else { break };
-            let document =
-                EncodedDocument::from_bytes(value).map_err(|error| not_a_document(&error))?;
-            let id = document.metadata().map_err(|error| not_a_document(&error))?.id;
+            // Its page bears a checksum, and it was validated before it was stored.
+            let document = EncodedDocument::from_verified(value);
+            let Some(ValueRef::Str(id)) = document.get("_id") else {
+                return Err(not_a_document("it has no _id"));
+            };
+            let id = DocumentId::from(id);
             index.add(trees, &id, &document)?;
             last = Some(id);
             bytes += document.bytes().len();
@@ -137,9 +140,9 @@ impl Database {
         }
         let mut documents = known.iter(&self.documents_tree);
         while let Some(value) = documents.next_value()? {
-            let document =
-                EncodedDocument::from_bytes(value).map_err(|error| not_a_document(&error))?;
-            let id = document.metadata().map_err(|error| not_a_document(&error))?.id;
+            let document = EncodedDocument::from_bytes(value)
+                .map_err(|error| not_a_document(&error.to_string()))?;
+            let id = document.metadata().map_err(|error| not_a_document(&error.to_string()))?.id;
             for index in &mut self.indexes {
                 index.change(trees, &id, None, Some(&document))?;
             }
@@ -173,6 +176,6 @@ impl Database {
     }
 }
 
-fn not_a_document(error: &Error) -> StateError {
-    StateError::Decode { what: "a stored document", reason: error.to_string() }
+fn not_a_document(reason: &str) -> StateError {
+    StateError::Decode { what: "a stored document", reason: reason.to_owned() }
 }

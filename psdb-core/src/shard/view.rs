@@ -199,6 +199,11 @@ impl Source for DatabaseView {
         }
     }
 
+    fn estimate_entries(&self, index: &IndexName, low: &[u8], high: &[u8]) -> Result<u64> {
+        let known = self.database.indexes.iter().find(|known| known.definition.name == *index);
+        Ok(known.map_or(Ok(0), |index| self.trees.estimate(&index.tree, low, high))?)
+    }
+
     fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
         self.get(id)
     }
