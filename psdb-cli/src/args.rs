@@ -121,8 +121,11 @@ pub(crate) enum When {
 fn after_help() -> String {
     format!(
         "Commands; without one, a shell on a terminal and a script on a pipe:\n{}\n\n\
+         On a data directory that no node has open:\n  check [--repair] DIR         find damage, and \
+         mend what can be mended\n  export --offline DIR [FILE]  write what can be read of -d NAME, a \
+         document a line\n\n\
          Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 unavailable, \
-         6 not allowed, 130 interrupted.",
+         6 not allowed, 65 damaged data, 130 interrupted.",
         crate::help::overview(false)
     )
 }

@@ -1,7 +1,7 @@
 //! The exit codes of `psdb`, the same for one-shot commands, scripts and the shell.
 //!
 //! ```text
-//! 0 done · 1 failed · 2 usage · 3 not found · 4 conflict · 5 unavailable · 6 not allowed · 130 interrupted
+//! 0 done · 1 failed · 2 usage · 3 not found · 4 conflict · 5 unavailable · 6 not allowed · 65 damaged data · 130 interrupted
 //! ```
 //!
 //! An error of the database is mapped by its canonical code alone, so that the exit code and the
@@ -24,6 +24,7 @@ impl Exit {
     pub(crate) const CONFLICT: Exit = Exit(4);
     pub(crate) const UNAVAILABLE: Exit = Exit(5);
     pub(crate) const NOT_ALLOWED: Exit = Exit(6);
+    pub(crate) const DAMAGED: Exit = Exit(65);
     pub(crate) const INTERRUPTED: Exit = Exit(130);
 
     /// The exit code that stands for `error`.
@@ -38,6 +39,7 @@ impl Exit {
             Code::AlreadyExists => Exit::CONFLICT,
             Code::Unavailable | Code::DeadlineExceeded => Exit::UNAVAILABLE,
             Code::PermissionDenied => Exit::NOT_ALLOWED,
+            Code::DataLoss => Exit::DAMAGED,
             // `Code` may grow; a class this version does not know is a plain failure.
             _ => Exit::FAILED,
         }
@@ -76,7 +78,8 @@ mod tests {
             (Error::NodeNotFound { name: "w9".into() }, 3),
             (unavailable, 5),
             (Error::Storage { reason: "disk full".into() }, 1),
-            (Error::Directory { path: "d".into(), reason: "in use".into() }, 1),
+            (Error::Corrupt { path: "f".into(), offset: 9, reason: "r".into() }, 65),
+            (Error::DirectoryInUse { path: "d".into() }, 1),
         ] {
             assert_eq!(Exit::of(&error).0, code, "{error}");
         }

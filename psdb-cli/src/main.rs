@@ -5,6 +5,7 @@
 //! parse, tokens       a line or arguments -> Command        (statement: where a pasted one ends)
 //! run/                Command -> session::Backend -> output
 //! script, shell       where commands come from              (complete, confirm: the person's side)
+//! offline              a data directory that no node has open
 //! import, records      reading files and pipes           (lines, json_array, csv: their forms)
 //! failure, exit       what went wrong, and the code to leave with
 //! ```
@@ -28,6 +29,7 @@ mod import;
 mod interrupt;
 mod json_array;
 mod lines;
+mod offline;
 mod output;
 mod parse;
 mod records;
@@ -118,6 +120,10 @@ async fn start(settings: &Settings) -> Exit {
         Input::Terminal => return with_database(settings, output, Work::Terminal).await,
     };
     let name = words.first().map_or("", String::as_str);
+    if let Some(task) = offline::Task::of(words) {
+        let done = task.and_then(|task| task.run(&mut output, settings.database.as_deref()));
+        return done.map_or_else(|failure| report(&mut output, name, &failure), |()| Exit::DONE);
+    }
     let command = match parse::arguments(words) {
         Ok(command) => command,
         Err(failure) => return report(&mut output, name, &failure),

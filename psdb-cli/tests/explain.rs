@@ -7,13 +7,19 @@ use serde_json::json;
 
 use support::run;
 
-const BEGIN: &str = "create c [\"k\"] shards=2\nuse c\n";
+/// Enough documents for the index to be worth using.
+fn begin() -> String {
+    let insert = |n: u32| format!("insert {{\"k\": {}, \"n\": {n}}}\n", n % 40);
+    let inserts: String = (0..160).map(insert).collect();
+    format!("create c [\"k\"] shards=2\nuse c\n{inserts}")
+}
 
 #[test]
 fn the_plan_is_a_tree_of_text() {
     let script = format!(
-        "{BEGIN}explain 'lambda d: d[\"k\"] == 1 and d[\"n\"] > 2' sort 'lambda d: d[\"n\"]' desc \
-         skip 1 limit 3\nexplain lambda d: d[\"n\"] > 2\n"
+        "{}explain 'lambda d: d[\"k\"] == 1 and d[\"n\"] > 2' sort 'lambda d: d[\"n\"]' desc \
+         skip 1 limit 3\nexplain lambda d: d[\"n\"] > 2\n",
+        begin()
     );
     let ran = run(&["-o", "simple"], script);
     assert_eq!(ran.code, 0, "{}", ran.err);
@@ -31,15 +37,15 @@ merge by _id
    └─ filter lambda d: d['n'] > 2
       └─ scan of all documents; 'index create n' would help
 ";
-    let told: String = ran.out.split_inclusive('\n').skip(2).collect();
+    let told: String = ran.out.split_inclusive('\n').skip(162).collect();
     assert_eq!(told, expected);
 }
 
 #[test]
 fn programs_find_the_steps_by_name() {
-    let script = format!("{BEGIN}explain lambda d: d.get(\"k\") in (1, 2)\n");
+    let script = begin() + "explain lambda d: d.get(\"k\") in (1, 2)\n";
     let ran = run(&["-o", "json"], script);
-    let plan = &ran.objects()[2]["plan"];
+    let plan = &ran.objects()[162]["plan"];
     assert_eq!((&plan["step"], &plan["by"]), (&json!("merge"), &json!("_id")), "{plan}");
     let shards = &plan["inputs"][0];
     assert_eq!((&shards["step"], &shards["shards"]), (&json!("shards"), &json!([0, 1])), "{plan}");
@@ -50,7 +56,7 @@ fn programs_find_the_steps_by_name() {
 
 #[test]
 fn mistakes_are_those_of_a_query() {
-    let script = format!("{BEGIN}explain lambda d: d[\"k\n");
+    let script = begin() + "explain lambda d: d[\"k\n";
     let ran = run(&["-o", "simple"], script);
     assert_eq!(ran.code, 2, "{}", ran.err);
     assert!(ran.err.contains('^'), "{}", ran.err);

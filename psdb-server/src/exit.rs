@@ -46,11 +46,10 @@ impl From<Error> for Failure {
         let code = match &error {
             Error::Corrupt { .. } => 65,
             Error::Storage { .. } => 74,
-            // The core tells the two apart in words only; a test of the program holds them to it.
-            Error::Directory { reason, .. } if reason.starts_with("another process") => 75,
-            Error::Directory { .. } | Error::InvalidRequest { .. } | Error::InvalidName { .. } => {
-                78
-            }
+            Error::DirectoryInUse { .. } => 75,
+            Error::WrongIdentity { .. }
+            | Error::InvalidRequest { .. }
+            | Error::InvalidName { .. } => 78,
             _ => 70,
         };
         Failure { code, message: error.to_string() }
@@ -65,13 +64,13 @@ mod tests {
 
     #[test]
     fn a_failure_has_the_code_of_its_kind() {
-        let directory = |reason: &str| Error::Directory { path: "d".into(), reason: reason.into() };
+        let another = Error::WrongIdentity { path: "d".into(), reason: "r".into(), stale: false };
         let corrupt = Error::Corrupt { path: "f".into(), offset: 9, reason: "r".into() };
         for (error, code) in [
             (corrupt, 65),
             (Error::Storage { reason: "r".into() }, 74),
-            (directory("another process uses it"), 75),
-            (directory("it belongs to node 'a', not to 'b'"), 78),
+            (Error::DirectoryInUse { path: "d".into() }, 75),
+            (another, 78),
         ] {
             assert_eq!(Failure::from(error.clone()).code, code, "{error}");
         }

@@ -9,6 +9,7 @@ use crate::proto::v1;
 /// Encodes a master.
 pub fn from_master(master: &MasterInfo) -> v1::Master {
     v1::Master {
+        name: master.name.clone(),
         node: master.node.to_string(),
         address: master.address.as_str().to_owned(),
         leads: master.leads,

@@ -125,7 +125,8 @@ pub fn reason(error: &Error) -> &'static str {
         Error::InvalidPageToken { .. } => "INVALID_PAGE_TOKEN",
         Error::Corrupt { .. } => "CORRUPT",
         Error::Storage { .. } => "STORAGE",
-        Error::Directory { .. } => "DIRECTORY",
+        Error::DirectoryInUse { .. } => "DIRECTORY_IN_USE",
+        Error::WrongIdentity { .. } => "WRONG_IDENTITY",
         Error::ShuttingDown { .. } => "SHUTTING_DOWN",
         Error::Internal { .. } => "INTERNAL",
         // A variant of a later core.

@@ -39,11 +39,12 @@ impl Runner {
 
     pub(super) async fn masters(&mut self) -> Done {
         let mut masters = self.backend.masters().await?;
-        masters.sort_by(|one, other| one.address.cmp(&other.address));
+        masters.sort_by(|one, other| one.name.cmp(&other.name));
         let rows: Vec<Vec<String>> = masters
             .iter()
             .map(|master| {
                 vec![
+                    master.name.clone(),
                     master.address.to_string(),
                     role(master).to_string(),
                     master.term.to_string(),
@@ -51,7 +52,7 @@ impl Runner {
                 ]
             })
             .collect();
-        let head = ["master", "role", "term", "log"];
+        let head = ["master", "address", "role", "term", "log"];
         let objects = masters.iter().map(master_object).collect();
         self.output.answer("masters", &table(&head, &rows), vec![("masters", Json::List(objects))])
     }
@@ -284,7 +285,7 @@ fn worker_object(worker: &WorkerInfo) -> Json {
 
 fn master_object(master: &MasterInfo) -> Json {
     Json::Object(vec![
-        ("id", Json::text(master.node.to_string())),
+        ("id", Json::text(&master.name)),
         ("address", Json::text(master.address.as_str())),
         ("role", Json::text(role(master))),
         ("term", master.term.0.into()),

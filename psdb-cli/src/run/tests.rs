@@ -379,8 +379,8 @@ async fn the_cluster_shows_itself() {
     let expected = "\
 worker    address   status   zone  shards  leaders  documents  size
 worker-1  worker-1  suspect  -          4        2          7  2.0 KiB
-master    role    term  log
-master-1  leader     3    9
+master    address   role    term  log
+master-1  master-1  leader     3    9
 shard  leader  replicas           moving  term  databases  documents  size
     0  -       worker-1,worker-2  -          1          1          7  2.0 KiB
 unhealthy

@@ -475,6 +475,7 @@ pub(crate) mod samples {
 
     pub(super) fn master() -> MasterInfo {
         MasterInfo {
+            name: "master-1".into(),
             node: NodeId(2),
             address: "master-1".into(),
             leads: true,

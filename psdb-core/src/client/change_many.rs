@@ -34,7 +34,7 @@ use serde::Serialize;
 use super::cursor::merge_skipped;
 use super::database::Database;
 use super::document::FromDocument;
-use super::handle::Handle;
+use super::handle::{Answerer, Handle};
 use super::router::mismatched;
 use crate::codec::EncodedDocument;
 use crate::query::Program;
@@ -334,7 +334,7 @@ impl Job {
             among,
             deny_full_scan: self.deny_full_scan,
         };
-        self.handle.begun(self.shard);
+        self.handle.begun(self.shard, Answerer::Leader);
         let answer = router.ask_shard(self.shard, &request, deadline).await;
         self.handle.ended(self.shard);
         match answer? {

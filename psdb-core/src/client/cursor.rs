@@ -24,7 +24,7 @@ use super::handle::Handle;
 use super::router::{Router, mismatched};
 use crate::codec::{EncodedDocument, ValueRef};
 use crate::transport::message::{Page, Row, ShardRequest, ShardResponse, SkippedDocuments};
-use crate::types::{DocumentId, Result, ShardId, Value};
+use crate::types::{Address, DocumentId, Result, ShardId, Value};
 
 /// One result.
 pub(super) enum Item {
@@ -38,6 +38,8 @@ type Keyed = (Option<Value>, Item);
 /// What is left of one shard's results.
 struct Part {
     shard: ShardId,
+    /// The replica that has the rest, unless that is the leader.
+    at: Option<Address>,
     page: VecDeque<Keyed>,
     cursor: Option<u64>,
     skipped: SkippedDocuments,
@@ -52,6 +54,7 @@ pub(super) struct Merge {
     descending: bool,
     skip: u64,
     left: u64,
+    age: Duration,
     parts: Vec<Part>,
 }
 
@@ -62,7 +65,9 @@ pub(super) struct Start {
     pub(super) skip: u64,
     pub(super) limit: Option<u64>,
     pub(super) timeout: Duration,
-    pub(super) pages: Vec<(ShardId, Page)>,
+    /// How old the state may have been when the query began.
+    pub(super) age: Duration,
+    pub(super) pages: Vec<(ShardId, Option<Address>, Page)>,
 }
 
 /// The results of a query; read them with [`Cursor::next`] or [`Cursor::try_collect`]. Dropping it
@@ -117,6 +122,12 @@ impl<T: FromDocument> Cursor<T> {
         Ok(documents.into_iter().collect())
     }
 
+    /// How old the results may have been when the query began: zero, but for
+    /// [`super::Database::stale_ok`].
+    pub fn age(&self) -> Duration {
+        self.merge.age
+    }
+
     /// Documents on which a lambda raised, as far as the results have been read.
     pub fn skipped(&self) -> SkippedDocuments {
         self.merge.skipped()
@@ -159,6 +170,12 @@ impl SelectedCursor {
         Ok(values.into_iter().collect())
     }
 
+    /// How old the results may have been when the query began: zero, but for
+    /// [`super::Database::stale_ok`].
+    pub fn age(&self) -> Duration {
+        self.merge.age
+    }
+
     /// Documents on which a lambda raised, as far as the results have been read.
     pub fn skipped(&self) -> SkippedDocuments {
         self.merge.skipped()
@@ -168,10 +185,10 @@ impl SelectedCursor {
 impl Merge {
     pub(super) fn new(router: Arc<Router>, start: Start) -> Result<Merge> {
         let mut parts = Vec::with_capacity(start.pages.len());
-        for (shard, page) in start.pages {
+        for (shard, at, page) in start.pages {
             let (page_of, cursor) = (VecDeque::new(), None);
             let skipped = SkippedDocuments::default();
-            let mut part = Part { shard, page: page_of, cursor, skipped };
+            let mut part = Part { shard, at, page: page_of, cursor, skipped };
             part.turn(page, &start.handle)?;
             parts.push(part);
         }
@@ -182,6 +199,7 @@ impl Merge {
             descending: start.descending,
             skip: start.skip,
             left: start.limit.unwrap_or(u64::MAX),
+            age: start.age,
             parts,
         })
     }
@@ -227,7 +245,8 @@ impl Merge {
             {
                 let request = ShardRequest::NextPage { handle: handle.number(), cursor };
                 let deadline = self.router.deadline(self.timeout);
-                match self.router.ask_shard(part.shard, &request, deadline).await? {
+                let (shard, at) = (part.shard, part.at.as_ref());
+                match self.router.ask_for_more(shard, at, &request, deadline).await? {
                     ShardResponse::Page(page) => part.turn(page, handle)?,
                     _ => return Err(mismatched(&format!("shard {}", part.shard))),
                 }

@@ -13,7 +13,7 @@ use super::cursor::merge_skipped;
 use super::document::{Document, FromDocument};
 use super::find::Find;
 use super::group::GroupBy;
-use super::handle::Handle;
+use super::handle::{Answerer, Handle};
 use super::map_cache::Route;
 use super::named::NamedRequest;
 use super::router::{Router, mismatched};
@@ -521,7 +521,7 @@ impl<T: FromDocument> Database<T> {
                 let ask = |shard: &ShardId| {
                     let (router, request, shard) = (self.router.clone(), request.clone(), *shard);
                     if let Some(handle) = handle {
-                        handle.begun(shard);
+                        handle.begun(shard, Answerer::Leader);
                     }
                     let task = async move { router.ask_shard(shard, &request, deadline).await };
                     (shard, self.router.env().spawn(task))

@@ -4,6 +4,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::time::Duration;
 
 use super::cursor::{Cursor, Merge, SelectedCursor, Start};
 use super::database::Database;
@@ -11,6 +12,7 @@ use super::document::{Document, FromDocument};
 use super::explain;
 use super::handle::Handle;
 use super::router::mismatched;
+use super::stale::Answered;
 use crate::query::{PlanTree, Program};
 use crate::transport::message::{Order, Query, ShardRequest, ShardResponse};
 use crate::types::Result;
@@ -22,12 +24,19 @@ pub struct Find<T> {
     pub(super) query: Query,
     pub(super) skip: u64,
     pub(super) limit: Option<u64>,
+    /// How old the results may be, if any replica will do.
+    pub(super) max_age: Option<Duration>,
 }
 
 impl<T: FromDocument> Find<T> {
     pub(super) fn new(database: Database<T>, filter: Option<String>) -> Find<T> {
         let query = Query { filter, ..Query::default() };
-        Find { database, query, skip: 0, limit: None }
+        Find { database, query, skip: 0, limit: None, max_age: None }
+    }
+
+    /// The same query of whichever replica knows to be at most so old.
+    pub(super) fn at_most(self, max_age: Duration) -> Find<T> {
+        Find { max_age: Some(max_age), ..self }
     }
 
     /// Orders the results by what the lambda gives for each: null, numbers, strings, arrays,
@@ -73,8 +82,8 @@ impl<T: FromDocument> Find<T> {
     /// lambda raises is skipped.
     pub fn select(mut self, lambda: impl Into<String>) -> Select {
         self.query.select = Some(lambda.into());
-        let Find { database, query, skip, limit } = self;
-        Select(Find { database: database.typed(), query, skip, limit })
+        let Find { database, query, skip, limit, max_age } = self;
+        Select(Find { database: database.typed(), query, skip, limit, max_age })
     }
 
     /// Says how the query would be run, without running it: what the client does, and below it what
@@ -89,10 +98,13 @@ impl<T: FromDocument> Find<T> {
     ///
     /// ```
     /// use psdb_core::Cluster;
+    /// use serde_json::json;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let cluster = Cluster::memory().await?;
     /// let users = cluster.client().create_database("users").index("role").shards(2).await?;
+    /// let role = |n| if n % 50 == 0 { "Dev" } else { "Ops" };
+    /// users.insert_many((0..200).map(|n| json!({"role": role(n)}))).await?;
     /// let plan = users.find("lambda d: d['role'] == 'Dev'").limit(10).explain().await?;
     /// let expected = "\
     /// first 10
@@ -138,20 +150,23 @@ impl<T: FromDocument> Find<T> {
         let descending = self.query.order.as_ref().is_some_and(|order| order.descending);
         let (query, timeout) = (self.query, self.database.timeout());
         let handle = Handle::new(self.database.router().clone(), timeout);
-        let asked = self.database.ask_all(Some(&handle), |info| ShardRequest::Query {
-            database: info.id,
-            handle: handle.number(),
-            query: Query { deny_full_scan: info.deny_full_scan, ..query.clone() },
-        });
+        let asked =
+            self.database.ask_all_within(self.max_age, &handle, |info| ShardRequest::Query {
+                database: info.id,
+                handle: handle.number(),
+                query: Query { deny_full_scan: info.deny_full_scan, ..query.clone() },
+            });
         let mut pages = Vec::new();
-        for (shard, response) in asked.await? {
+        let mut age = Duration::ZERO;
+        for Answered { shard, response, age: old, at } in asked.await? {
+            age = age.max(old);
             match response {
-                ShardResponse::Page(page) => pages.push((shard, page)),
+                ShardResponse::Page(page) => pages.push((shard, at, page)),
                 _ => return Err(mismatched(&format!("shard {shard}"))),
             }
         }
         let (skip, limit) = (self.skip, self.limit);
-        let start = Start { handle, descending, skip, limit, timeout, pages };
+        let start = Start { handle, descending, skip, limit, timeout, age, pages };
         Ok((self.database, start))
     }
 

@@ -17,17 +17,20 @@ use super::cursor::merge_skipped;
 use super::database::Database;
 use super::handle::Handle;
 use super::router::{Router, mismatched};
+use super::stale::Answered;
 use crate::query::{Aggregate, Grouping, Groups, Program};
 use crate::transport::message::{
     GroupPage, GroupQuery, ShardRequest, ShardResponse, SkippedDocuments,
 };
-use crate::types::{Result, ShardId, Value};
+use crate::types::{Address, Result, ShardId, Value};
 
 /// A request for groups being described; await it for its [`GroupCursor`].
 #[must_use = "groups are made when this is awaited"]
 pub struct GroupBy {
     database: Database,
     grouping: GroupQuery,
+    /// How old the groups may be, if any replica will do.
+    max_age: Option<Duration>,
 }
 
 /// One group.
@@ -48,12 +51,15 @@ pub struct GroupCursor {
     /// `None` when the query is over.
     handle: Option<Handle>,
     aggregate: Aggregate,
+    age: Duration,
     parts: Vec<Part>,
 }
 
 /// What is left of one shard's groups.
 struct Part {
     shard: ShardId,
+    /// The replica that has the rest, unless that is the leader.
+    at: Option<Address>,
     groups: Groups,
     cursor: Option<u64>,
     skipped: SkippedDocuments,
@@ -63,7 +69,12 @@ impl GroupBy {
     pub(super) fn new(database: Database, key: String, aggregate: Aggregate) -> GroupBy {
         let grouping =
             GroupQuery { filter: None, key, aggregate, strict: false, deny_full_scan: false };
-        GroupBy { database, grouping }
+        GroupBy { database, grouping, max_age: None }
+    }
+
+    /// The same groups of whichever replica knows to be at most so old.
+    pub(super) fn at_most(self, max_age: Duration) -> GroupBy {
+        GroupBy { max_age: Some(max_age), ..self }
     }
 
     /// Groups only the documents that this lambda matches.
@@ -80,23 +91,24 @@ impl GroupBy {
     }
 
     async fn run(self) -> Result<GroupCursor> {
-        let GroupBy { database, grouping } = self;
+        let GroupBy { database, grouping, max_age } = self;
         // Compiled here for the error only; the shards compile the texts themselves.
         grouping.filter.as_deref().map(Program::compile).transpose()?;
         Grouping::compile(&grouping.key, grouping.aggregate.clone())?;
         let (router, timeout) = (database.router().clone(), database.timeout());
         let handle = Handle::new(router.clone(), timeout);
-        let asked = database.ask_all(Some(&handle), |info| ShardRequest::Group {
+        let asked = database.ask_all_within(max_age, &handle, |info| ShardRequest::Group {
             database: info.id,
             handle: handle.number(),
             grouping: GroupQuery { deny_full_scan: info.deny_full_scan, ..grouping.clone() },
         });
-        let mut parts = Vec::new();
-        for (shard, response) in asked.await? {
-            parts.push(Part::of(shard, response, &handle)?);
+        let (mut parts, mut age) = (Vec::new(), Duration::ZERO);
+        for Answered { shard, response, age: old, at } in asked.await? {
+            age = age.max(old);
+            parts.push(Part::of(shard, at, response, &handle)?);
         }
         let (handle, aggregate) = (Some(handle), grouping.aggregate);
-        Ok(GroupCursor { router, timeout, handle, aggregate, parts })
+        Ok(GroupCursor { router, timeout, handle, aggregate, age, parts })
     }
 }
 
@@ -138,6 +150,12 @@ impl GroupCursor {
         Ok(groups.into_iter().collect())
     }
 
+    /// How old the groups may have been when the query began: zero, but for
+    /// [`Database::stale_ok`].
+    pub fn age(&self) -> Duration {
+        self.age
+    }
+
     /// Documents on which a lambda raised; they are in no group.
     pub fn skipped(&self) -> SkippedDocuments {
         merge_skipped(self.parts.iter().map(|part| part.skipped.clone()))
@@ -151,8 +169,9 @@ impl GroupCursor {
             {
                 let request = ShardRequest::NextPage { handle: handle.number(), cursor };
                 let deadline = self.router.deadline(self.timeout);
-                let response = self.router.ask_shard(part.shard, &request, deadline).await?;
-                *part = Part::of(part.shard, response, handle)?;
+                let (shard, at) = (part.shard, part.at.take());
+                let more = self.router.ask_for_more(shard, at.as_ref(), &request, deadline);
+                *part = Part::of(shard, at.clone(), more.await?, handle)?;
             }
         }
         let parts = self.parts.iter_mut().map(|part| &mut part.groups);
@@ -162,13 +181,18 @@ impl GroupCursor {
 }
 
 impl Part {
-    fn of(shard: ShardId, response: ShardResponse, handle: &Handle) -> Result<Part> {
+    fn of(
+        shard: ShardId,
+        at: Option<Address>,
+        response: ShardResponse,
+        handle: &Handle,
+    ) -> Result<Part> {
         let ShardResponse::Groups(GroupPage { groups, cursor, skipped }) = response else {
             return Err(mismatched(&format!("shard {shard}")));
         };
         if cursor.is_none() {
             handle.ended(shard);
         }
-        Ok(Part { shard, groups, cursor, skipped })
+        Ok(Part { shard, at, groups, cursor, skipped })
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Left out: waiting for the shards to have stopped.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +15,25 @@ use parking_lot::Mutex;
 
 use super::router::Router;
 use crate::transport::message::ShardRequest;
-use crate::types::ShardId;
+use crate::types::{Address, ShardId};
 
 /// A query under way.
 pub(super) struct Handle {
     router: Arc<Router>,
     timeout: Duration,
     number: u64,
-    shards: Mutex<BTreeSet<ShardId>>,
+    shards: Mutex<BTreeMap<ShardId, Answerer>>,
+}
+
+/// Who answers a query on a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answerer {
+    /// Its leader.
+    Leader,
+    /// One of its replicas.
+    Anyone,
+    /// This one.
+    At(Address),
 }
 
 impl Handle {
@@ -38,8 +49,8 @@ impl Handle {
     }
 
     /// Notes that a shard is about to work for the query.
-    pub(super) fn begun(&self, shard: ShardId) {
-        self.shards.lock().insert(shard);
+    pub(super) fn begun(&self, shard: ShardId, answerer: Answerer) {
+        self.shards.lock().insert(shard, answerer);
     }
 
     /// Notes that a shard has nothing left of it.
@@ -50,12 +61,22 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        for shard in std::mem::take(self.shards.get_mut()) {
+        for (shard, answerer) in std::mem::take(self.shards.get_mut()) {
             let (router, timeout, handle) = (self.router.clone(), self.timeout, self.number);
             let stopping = async move {
                 let (request, deadline) =
                     (ShardRequest::CloseCursor { handle }, router.deadline(timeout));
-                let _unheard = router.ask_shard(shard, &request, deadline).await;
+                let replicas = match answerer {
+                    Answerer::Leader => {
+                        let _unheard = router.ask_shard(shard, &request, deadline).await;
+                        return;
+                    }
+                    Answerer::Anyone => router.replicas(shard),
+                    Answerer::At(address) => vec![address],
+                };
+                for address in &replicas {
+                    let _unheard = router.ask_at(shard, address, &request, deadline).await;
+                }
             };
             if let Some(task) = self.router.env().try_spawn(stopping) {
                 task.detach();

@@ -261,17 +261,56 @@ impl Router {
         self.ask_shard_knowing(shard, request, deadline, &mut Attempts::default()).await
     }
 
-    /// Asks any replica of a shard that knows to be at most `max_age` old; returns how old it is.
+    /// Where the replicas of a shard are, as far as is known.
+    pub(super) fn replicas(&self, shard: ShardId) -> Vec<Address> {
+        self.cache.replicas(shard)
+    }
+
+    /// Asks for the next page of whoever has it: a certain replica, or the leader.
+    pub(super) async fn ask_for_more(
+        &self,
+        shard: ShardId,
+        at: Option<&Address>,
+        request: &ShardRequest,
+        deadline: Instant,
+    ) -> Result<ShardResponse> {
+        match at {
+            Some(at) => self.ask_at(shard, at, request, deadline).await,
+            None => self.ask_shard(shard, request, deadline).await,
+        }
+    }
+
+    /// Asks one certain replica of a shard.
+    pub(super) async fn ask_at(
+        &self,
+        shard: ShardId,
+        at: &Address,
+        request: &ShardRequest,
+        deadline: Instant,
+    ) -> Result<ShardResponse> {
+        let what = format!("shard {shard}");
+        let target =
+            Target { what: &what, service: Service::Shard, group: GroupId::of_shard(shard) };
+        let (body, mut attempts) = (frame::encode(request), Attempts::default());
+        let (at, attempt) = (std::slice::from_ref(at), attempt_of(request));
+        let answer =
+            self.caller.ask_each(target, at, &body, deadline, attempt, &mut attempts).await;
+        answer.map_or_else(|| Err(attempts.give_up(&what)), |(_, answer)| answer)
+    }
+
+    /// Asks any replica of a shard that knows to be at most `max_age` old; returns which one it
+    /// was, and how old it is.
     pub(super) async fn ask_any(
         &self,
         shard: ShardId,
         request: ShardRequest,
         max_age: Duration,
         deadline: Instant,
-    ) -> Result<(ShardResponse, Duration)> {
+    ) -> Result<(ShardResponse, Duration, Address)> {
         let what = format!("shard {shard}");
         let target =
             Target { what: &what, service: Service::Shard, group: GroupId::of_shard(shard) };
+        let attempt = attempt_of(&request);
         let body = frame::encode(&ShardRequest::Stale { max_age, request: Box::new(request) });
         let mut attempts = Attempts::default();
         loop {
@@ -280,11 +319,14 @@ impl Router {
                 let first = self.env.random_below(replicas.len() as u64) as usize;
                 replicas.rotate_left(first);
             }
-            let answer = self.caller.ask_each(target, &replicas, &body, deadline, &mut attempts);
+            let answer =
+                self.caller.ask_each(target, &replicas, &body, deadline, attempt, &mut attempts);
             match answer.await {
-                Some(Ok(ShardResponse::Stale { age, response })) => return Ok((*response, age)),
-                Some(Ok(_)) => return Err(mismatched(&what)),
-                Some(Err(error)) => return Err(error),
+                Some((at, Ok(ShardResponse::Stale { age, response }))) => {
+                    return Ok((*response, age, at));
+                }
+                Some((_, Ok(_))) => return Err(mismatched(&what)),
+                Some((_, Err(error))) => return Err(error),
                 None => {}
             }
             if !replicas.is_empty() {
@@ -308,14 +350,7 @@ impl Router {
         let what = format!("shard {shard}");
         let group = GroupId::of_shard(shard);
         let target = Target { what: &what, service: Service::Shard, group };
-        let attempt = match request {
-            ShardRequest::Query { .. }
-            | ShardRequest::Group { .. }
-            | ShardRequest::Select { .. }
-            | ShardRequest::Count { .. }
-            | ShardRequest::NextPage { .. } => QUERY_ATTEMPT,
-            _ => ATTEMPT,
-        };
+        let attempt = attempt_of(request);
         let body = frame::encode(request);
         loop {
             let replicas = self.cache.replicas(shard);
@@ -419,6 +454,18 @@ impl Router {
                 result => return result,
             }
         }
+    }
+}
+
+/// How long one attempt may take.
+fn attempt_of(request: &ShardRequest) -> Duration {
+    match request {
+        ShardRequest::Query { .. }
+        | ShardRequest::Group { .. }
+        | ShardRequest::Select { .. }
+        | ShardRequest::Count { .. }
+        | ShardRequest::NextPage { .. } => QUERY_ATTEMPT,
+        _ => ATTEMPT,
     }
 }
 

@@ -45,13 +45,35 @@ impl Cluster {
     ///
     /// [`Error::NodeNotFound`]; [`Error::InvalidRequest`] when the cluster lives on real files.
     pub async fn wipe(&self, node: &str) -> Result<()> {
+        self.replace_disk(node, SimDisk::new()).await
+    }
+
+    /// A copy of all that a node's disk holds now, to be put back with [`Cluster::restore`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::wipe`].
+    pub async fn backup(&self, node: &str) -> Result<SimDisk> {
+        Ok(self.fail_disk(node).await?.backup())
+    }
+
+    /// Crashes a node and gives it a copy of its disk from earlier.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::wipe`].
+    pub async fn restore(&self, node: &str, backup: &SimDisk) -> Result<()> {
+        self.replace_disk(node, backup.backup()).await
+    }
+
+    async fn replace_disk(&self, node: &str, disk: SimDisk) -> Result<()> {
         let mut nodes = self.0.nodes.lock().await;
         let found = nodes.get_mut(node).ok_or_else(|| Error::NodeNotFound { name: node.into() })?;
         if found.sim_disk().is_none() {
             return Err(on_real_files(node));
         }
         found.crash(&self.0.network).await;
-        found.replace_disk();
+        found.replace_disk(disk);
         Ok(())
     }
 

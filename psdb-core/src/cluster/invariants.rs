@@ -20,8 +20,10 @@ use std::time::Duration;
 pub use super::ledger::Ledger;
 use super::node::NodeHandler;
 use super::{Cluster, find};
+use crate::master::Master;
 use crate::raft::{GroupStatus, Role};
 use crate::shard::Shard;
+use crate::transport::in_process::Traffic;
 use crate::types::{Error, GroupId, LogIndex, Outcome, Result, ShardId, Term};
 use crate::worker::Worker;
 
@@ -205,7 +207,7 @@ impl Cluster {
         for (name, node) in nodes.iter() {
             let Some(handler) = node.handler() else { continue };
             let status = match group.shard() {
-                None => handler.master.as_ref().map(|master| master.group().status()),
+                None => handler.master.as_ref().and_then(|master| Some(master.group()?.status())),
                 Some(shard) => {
                     handler.worker.as_ref().and_then(|worker| Some(worker.replica(shard)?.status()))
                 }
@@ -220,15 +222,20 @@ impl Cluster {
         let running = nodes.iter().filter_map(|(name, node)| Some((name, node.handler()?)));
         let running: Vec<_> = running.collect();
         let seen = running.iter().flat_map(|(name, handler)| look_at(name, handler)).collect();
-        let masters = running.iter().filter_map(|(_, handler)| handler.master.as_ref());
-        let leaders = masters.filter(|master| master.group().leads());
-        let newest = leaders.max_by_key(|master| master.group().status().term);
-        let moving = newest.map(|master| {
-            let map = master.group().state().map().clone();
+        let masters = running.iter().filter_map(|(_, handler)| handler.master.as_ref()?.group());
+        let leaders = masters.filter(|group| group.leads());
+        let newest = leaders.max_by_key(|group| group.status().term);
+        let moving = newest.map(|group| {
+            let map = group.state().map().clone();
             let moving = map.shards.iter().filter(|(_, placement)| placement.moving.is_some());
             moving.map(|(shard, _)| *shard).collect()
         });
         (seen, moving)
+    }
+
+    /// What groups have said to each other so far, and in how many bundles.
+    pub fn raft_traffic(&self) -> Traffic {
+        self.0.network.traffic()
     }
 
     /// How many queries run on a worker, and how many cursors wait there for their clients.
@@ -243,15 +250,15 @@ impl Cluster {
         Ok(worker.map(Worker::queries).unwrap_or_default())
     }
 
-    /// Why the masters refuse a running worker for good, if they do.
+    /// Why a node has come to an end by itself, if it has: the masters refuse it
+    /// ([`Error::WrongIdentity`]), its disk has failed, or a replica of it has broken down.
     ///
     /// # Errors
     ///
     /// [`Error::NodeNotFound`].
-    pub async fn refusal(&self, node: &str) -> Result<Option<Error>> {
+    pub async fn failure(&self, node: &str) -> Result<Option<Error>> {
         let nodes = self.0.nodes.lock().await;
-        let handler = find(&nodes, node)?.handler();
-        Ok(handler.and_then(|handler| handler.worker.as_ref()).and_then(Worker::refusal))
+        Ok(find(&nodes, node)?.failure())
     }
 }
 
@@ -264,12 +271,12 @@ fn leader_of(replicas: &[Seen]) -> Option<&GroupStatus> {
 
 fn look_at(node: &str, handler: &NodeHandler) -> Vec<Seen> {
     let mut seen = Vec::new();
-    if let Some(master) = &handler.master {
-        let (applied, metadata) = master.group().state_at();
+    if let Some(group) = handler.master.as_ref().and_then(Master::group) {
+        let (applied, metadata) = group.state_at();
         seen.push(Seen {
             group: GroupId::METADATA,
             node: node.to_owned(),
-            status: master.group().status(),
+            status: group.status(),
             applied,
             hash: metadata.hash(),
         });

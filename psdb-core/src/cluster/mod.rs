@@ -85,7 +85,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// [`Error::Directory`] when another process has it open or it belongs to another node,
+    /// [`Error::DirectoryInUse`], [`Error::WrongIdentity`] when it belongs to another node,
     /// [`Error::Corrupt`] when it is damaged, [`Error::Storage`] when the disk refuses.
     pub async fn open(path: impl AsRef<Path>) -> Result<Cluster> {
         embedded::start(Env::real(), path.as_ref(), None).await

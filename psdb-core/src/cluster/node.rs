@@ -4,23 +4,26 @@
 //! worker or both. Stopping it in good order seals its log; crashing it takes the network away
 //! first and the power of its (simulated) disk next, so nothing it still does has any effect.
 //!
+//! A node that can be none any more, since it is refused, its disk has failed or a replica has broken
+//! down, ends by itself as its process would: it falls silent.
+//!
 //! Left out: who decides to stop or crash it (`faults`).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::env::{DiskStats, Env, SimDisk};
+use crate::env::{DiskStats, Env, SimDisk, Task};
 use crate::master::{Master, MasterOptions};
 use crate::raft::{LogHome, RaftConfig};
 use crate::storage::{Directory, PageCache, WalOptions};
 use crate::transport::in_process::Network;
 use crate::transport::message::WorkerTraits;
 use crate::transport::{BoxFuture, Handler, Message, Service};
-use crate::types::{Address, GroupId, Result};
+use crate::types::{Address, Error, GroupId, Result};
 use crate::worker::{Worker, WorkerOptions};
 
 /// What a node does.
@@ -100,6 +103,9 @@ struct Running {
     handler: Arc<NodeHandler>,
     home: LogHome,
     directory: Directory,
+    /// Why it has come to an end by itself, if it has.
+    failure: Arc<OnceLock<Error>>,
+    _watch: Task<()>,
 }
 
 /// Hands each message to the role it is for.
@@ -128,6 +134,28 @@ impl Handler for NodeHandler {
 }
 
 impl NodeHandler {
+    /// Waits until what runs here can be no node any more, and returns why: it is refused, its
+    /// storage has failed, or a replica has broken down. Shut it down then.
+    pub async fn failed(&self) -> Error {
+        let master = async {
+            match &self.master {
+                Some(master) => master.failed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let worker = async {
+            match &self.worker {
+                Some(worker) => worker.failed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            failure = master => failure,
+            failure = worker => failure,
+        }
+    }
+
     /// Stops what runs here. Requests under way fail with an unknown outcome.
     pub async fn shutdown(&self) {
         if let Some(worker) = &self.worker {
@@ -166,7 +194,7 @@ impl Node {
     }
 
     pub(super) fn state(&self) -> NodeState {
-        let running = self.running.is_some();
+        let running = self.running.is_some() && self.failure().is_none();
         NodeState { name: self.name.clone(), role: self.role, running }
     }
 
@@ -179,11 +207,15 @@ impl Node {
         self.disk.as_ref()
     }
 
-    /// Gives the node an empty disk.
-    pub(super) fn replace_disk(&mut self) {
-        let disk = SimDisk::new();
+    /// Gives the node another disk.
+    pub(super) fn replace_disk(&mut self, disk: SimDisk) {
         self.env = self.env.with_disk(Arc::new(disk.clone()));
         self.disk = Some(disk);
+    }
+
+    /// Why the node has come to an end by itself, if it has.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.running.as_ref().and_then(|running| running.failure.get().cloned())
     }
 
     /// What runs on this node.
@@ -193,6 +225,9 @@ impl Node {
 
     /// Starts the node from whatever its disk holds.
     pub(super) async fn start(&mut self, plan: &Plan, network: &Network) -> Result<()> {
+        if self.failure().is_some() {
+            self.crash(network).await;
+        }
         if self.running.is_some() {
             return Ok(());
         }
@@ -205,8 +240,12 @@ impl Node {
                 return Err(error);
             }
         };
-        network.bind(Address::from(self.name.as_str()), handler.clone());
-        self.running = Some(Running { handler, home, directory });
+        let address = Address::from(self.name.as_str());
+        network.bind(address.clone(), handler.clone());
+        let failure = Arc::new(OnceLock::new());
+        let watch = fall_silent(handler.clone(), network.clone(), address, failure.clone());
+        let watch = self.env.spawn(watch);
+        self.running = Some(Running { handler, home, directory, failure, _watch: watch });
         Ok(())
     }
 
@@ -274,4 +313,17 @@ impl Node {
         }
         running.directory.release();
     }
+}
+
+/// Takes a node off the network when it can be none any more.
+async fn fall_silent(
+    handler: Arc<NodeHandler>,
+    network: Network,
+    address: Address,
+    failure: Arc<OnceLock<Error>>,
+) {
+    let error = handler.failed().await;
+    tracing::warn!(node = %address, %error, "a node has ended");
+    let _first = failure.set(error);
+    network.unbind(&address);
 }

@@ -38,6 +38,16 @@ pub(super) fn has_runtime() -> bool {
     tokio::runtime::Handle::try_current().is_ok()
 }
 
+/// Lets every other task that is ready to run have its turn.
+pub async fn yield_now() {
+    tokio::task::yield_now().await;
+}
+
+/// Whether what runs is being unwound by a panic.
+pub fn is_panicking() -> bool {
+    std::thread::panicking()
+}
+
 /// Runs `work` on tokio's blocking threads and waits for it.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {

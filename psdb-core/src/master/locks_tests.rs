@@ -31,7 +31,7 @@ async fn lonely_master() -> (Env, Master) {
     let transport = Network::new(env.clone()).transport(Address::from("m"));
     let options = MasterOptions::new("m", masters);
     let master = Master::start(options, env.clone(), directory, home, transport).await.unwrap();
-    let mut changes = master.group().watch();
+    let mut changes = master.group().expect("a single master asks nobody").watch();
     let leads = changes.until(|status| status.leader.is_some());
     env.timeout(TIMEOUT * 10, leads).await.expect("a group of one elects itself").unwrap();
     (env, master)

@@ -1,6 +1,7 @@
 //! A master: one of the few nodes that agree on the cluster's metadata.
 //!
 //! ```text
+//! start ─► introductions: do the others let us in? ─► our replica, and all below
 //! message ─► Master::handle ─┬─ Raft   ─► the metadata group's engine
 //!                            └─ Master ─► service: propose, or barrier + read
 //! when a lease is over, on the leader ─► locks: who is next
@@ -15,36 +16,42 @@
 //! Invariants:
 //! 1. Only the leader acts, and every act is safe to repeat, even by two who both believe to lead.
 //! 2. What is told to a client was committed before.
+//! 3. A directory that was wiped or restored from an old copy never votes: the other masters refuse
+//!    it, and none runs its replica before enough of them were asked.
 //!
 //! Left out: what is decided purely (`placement`, `rebalance`).
 
 mod definitions;
 mod health;
+mod introductions;
 mod locks;
 mod membership;
 mod mover;
 pub mod placement;
 pub mod rebalance;
 mod reconciler;
+mod roll;
 mod service;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::codec::frame;
 use crate::env::{Env, Task};
 use crate::metadata::Metadata;
 use crate::raft::{Group, GroupOptions, LogHome, RaftConfig};
 use crate::storage::Directory;
-use crate::transport::message::{Reply, ShardResponse};
+use crate::transport::message::{MasterRequest, MasterResponse, Reply, ShardResponse};
 use crate::transport::{BoxFuture, Handler, Message, Service, Transport};
-use crate::types::{Address, GroupId, NodeId, Result};
+use crate::types::{Address, Error, GroupId, NodeId, Result};
 use health::Health;
+use introductions::{Entry, Introductions};
 use mover::Mover;
 use reconciler::Reconciler;
 
@@ -96,9 +103,23 @@ impl MasterOptions {
 
 /// A running master. Bind it to a network as a [`Handler`]; dropping it stops its tasks.
 pub struct Master {
-    core: Arc<Core>,
-    /// The leader's tick, and the one that ends leases of locks.
-    ticks: Mutex<Vec<Task<()>>>,
+    shared: Arc<Shared>,
+    /// All that goes on by itself.
+    life: Mutex<Option<Task<()>>>,
+}
+
+/// What a master has from its start.
+struct Shared {
+    options: MasterOptions,
+    env: Env,
+    directory: Directory,
+    home: LogHome,
+    transport: Arc<dyn Transport>,
+    introductions: Arc<Introductions>,
+    /// Set when the others have let this master in.
+    core: OnceLock<Arc<Core>>,
+    /// Why it can be no master any more.
+    failure: watch::Sender<Option<Error>>,
 }
 
 /// What the parts of a master share.
@@ -106,6 +127,7 @@ struct Core {
     options: MasterOptions,
     env: Env,
     directory: Directory,
+    introductions: Arc<Introductions>,
     group: Group<Metadata>,
     health: Health,
     reconciler: Reconciler,
@@ -117,11 +139,13 @@ impl Master {
     /// Starts a master whose identity lies in `directory` and whose group lies in `home`.
     ///
     /// The two are given, so that a process that is master and worker shares one log. All masters
-    /// of a new cluster found it together, so all have to be told the same `masters`.
+    /// of a new cluster found it together, so all have to be told the same `masters`. Its replica
+    /// starts by itself, when the other masters let it in; a single master has nobody to ask.
     ///
     /// # Errors
     ///
-    /// Whatever [`Group::start`] says.
+    /// [`Error::WrongIdentity`] when its log is gone; whatever [`Group::start`] says, if it is
+    /// the only master. What comes later is told by [`Master::failed`].
     pub async fn start(
         options: MasterOptions,
         env: Env,
@@ -129,52 +153,63 @@ impl Master {
         home: LogHome,
         transport: Arc<dyn Transport>,
     ) -> Result<Master> {
-        let group_options = GroupOptions {
-            env: env.clone(),
-            group: GroupId::METADATA,
-            node: NodeId::from_name(&options.name),
-            config: options.raft.clone(),
-        };
-        let group: Group<Metadata> = Group::start(group_options, &home, transport.clone()).await?;
-        if !group.is_initialized() && !options.join {
-            let masters = options.masters.iter();
-            let members = masters.map(|(name, at)| (NodeId::from_name(name), at.clone())).collect();
-            group.initialize(&members).await?;
-        }
-        let health = Health::new(env.clone(), &options);
-        let mover = Arc::new(Mover::new(env.clone(), transport.clone(), group.clone()));
-        let reconciler = Reconciler::new(env.clone(), transport, group.clone());
-        let core = Arc::new(Core {
+        options.raft.validate()?;
+        let introductions =
+            Introductions::open(&options, &env, &directory, &home, &transport).await?;
+        let introductions = Arc::new(introductions);
+        let (core, (failure, _)) = (OnceLock::new(), watch::channel(None));
+        let shared = Arc::new(Shared {
             options,
-            env,
+            env: env.clone(),
             directory,
-            group,
-            health,
-            reconciler,
-            mover,
-            joined: Notify::new(),
+            home,
+            transport,
+            introductions,
+            core,
+            failure,
         });
-        let ticks = vec![
-            core.env.spawn(tick(core.clone())),
-            core.env.spawn(locks::expire_when_due(core.clone())),
-        ];
-        Ok(Master { core, ticks: Mutex::new(ticks) })
+        if let Some(entry) = shared.introductions.alone() {
+            shared.enter(entry).await?;
+        }
+        let life = env.spawn(live(shared.clone()));
+        Ok(Master { shared, life: Mutex::new(Some(life)) })
     }
 
     /// The master's name.
     pub fn name(&self) -> &str {
-        &self.core.options.name
+        &self.shared.options.name
     }
 
-    /// This master's replica of the metadata.
-    pub fn group(&self) -> &Group<Metadata> {
-        &self.core.group
+    /// This master's replica of the metadata; `None` until the other masters have let it in.
+    pub fn group(&self) -> Option<&Group<Metadata>> {
+        self.shared.core.get().map(|core| &core.group)
+    }
+
+    /// Why this can be no master any more, if so.
+    pub fn failure(&self) -> Option<Error> {
+        self.shared.failure.borrow().clone()
+    }
+
+    /// Waits until this can be no master any more, and returns why.
+    ///
+    /// [`Error::WrongIdentity`]: its directory was wiped or restored, and the others refuse it;
+    /// the message tells the way out. [`Error::Storage`] or [`Error::Corrupt`]: its disk failed it.
+    /// [`Error::Internal`]: its replica broke down, which is a bug. Shut it down then.
+    pub async fn failed(&self) -> Error {
+        let mut failure = self.shared.failure.subscribe();
+        match failure.wait_for(Option::is_some).await.map(|error| error.clone()) {
+            Ok(Some(error)) => error,
+            // The sender lives in `shared`, which this master holds.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
     }
 
     /// Stops the master. Requests under way fail with an unknown outcome.
     pub async fn shutdown(&self) {
-        self.ticks.lock().clear();
-        self.core.group.shutdown().await;
+        drop(self.life.lock().take());
+        if let Some(core) = self.shared.core.get() {
+            core.group.shutdown().await;
+        }
     }
 }
 
@@ -182,12 +217,98 @@ impl Handler for Master {
     fn handle(&self, message: Message) -> BoxFuture<'_, Bytes> {
         Box::pin(async move {
             match message.service {
-                Service::Raft => self.core.group.handle(&message.body).await,
-                Service::Master => self.core.master_message(&message).await,
+                Service::Raft => match self.shared.core.get() {
+                    Some(core) => core.group.handle(&message.body).await,
+                    None => crate::raft::refuse("this master has not been let in yet"),
+                },
+                Service::Master => self.shared.master_message(&message).await,
                 Service::Shard => frame::encode(&Reply::<ShardResponse>::NotHere),
             }
         })
     }
+}
+
+impl Shared {
+    async fn master_message(&self, message: &Message) -> Bytes {
+        let request = frame::decode::<MasterRequest>(&message.body);
+        match (request, self.core.get()) {
+            (Ok(MasterRequest::Introduce(who)), _) => self.introductions.answer(&who).await,
+            (request, Some(core)) => core.master_message(request, message.timeout).await,
+            (_, None) => frame::encode(&Reply::<MasterResponse>::NotLeader(None)),
+        }
+    }
+
+    /// Starts this master's replica and all that builds on it.
+    async fn enter(&self, entry: Entry) -> Result<Arc<Core>> {
+        if self.introductions.alone().is_none() {
+            self.introductions.enter(&self.home).await?;
+        }
+        let (options, env) = (self.options.clone(), self.env.clone());
+        let group_options = GroupOptions {
+            env: env.clone(),
+            group: GroupId::METADATA,
+            node: NodeId::from_name(&options.name),
+            config: options.raft.clone(),
+        };
+        let group: Group<Metadata> =
+            Group::start(group_options, &self.home, self.transport.clone()).await?;
+        if entry == Entry::Found && !group.is_initialized() {
+            let masters = options.masters.iter();
+            let members = masters.map(|(name, at)| (NodeId::from_name(name), at.clone())).collect();
+            group.initialize(&members).await?;
+        }
+        let health = Health::new(env.clone(), &options);
+        let mover = Arc::new(Mover::new(env.clone(), self.transport.clone(), group.clone()));
+        let reconciler = Reconciler::new(env.clone(), self.transport.clone(), group.clone());
+        let core = Arc::new(Core {
+            options,
+            env,
+            directory: self.directory.clone(),
+            introductions: self.introductions.clone(),
+            group,
+            health,
+            reconciler,
+            mover,
+            joined: Notify::new(),
+        });
+        Ok(self.core.get_or_init(|| core).clone())
+    }
+
+    /// Does all that a master does by itself, until it can be none any more.
+    async fn run(&self) -> Result<Infallible> {
+        let core = match self.core.get() {
+            Some(core) => core.clone(),
+            None => self.enter(self.introductions.until_let_in().await?).await?,
+        };
+        let acting = async {
+            tokio::join!(tick(core.clone()), locks::expire_when_due(core.clone()));
+            std::future::pending().await
+        };
+        let ended = tokio::select! {
+            biased;
+            failure = core.group.failed() => failure,
+            Err(refusal) = self.introductions.go_on(&core.group) => refusal,
+            never = acting => match never {},
+        };
+        Err(ended)
+    }
+}
+
+/// Runs a master and tells why it ended.
+async fn live(shared: Arc<Shared>) {
+    let Err(error) = tokio::select! {
+        biased;
+        failure = shared.introductions.failed() => Err(failure),
+        ended = shared.run() => ended,
+    };
+    if let Some(core) = shared.core.get() {
+        core.group.shutdown().await;
+    }
+    tracing::error!(master = %shared.options.name, %error, "this can be no master any more");
+    if let Err(error) = shared.directory.discard(&error).await {
+        tracing::error!(%error, "the directory could not be marked as an older copy");
+    }
+    shared.failure.send_replace(Some(error));
 }
 
 /// What the leader does again and again.

@@ -17,7 +17,6 @@ use super::health::Health;
 use crate::codec::{PageKey, frame};
 use crate::metadata::{Command, Metadata, Registration, Response, moving_of};
 use crate::raft::ProposeError;
-use crate::transport::Message;
 use crate::transport::message::{
     DatabaseInfo, DatabaseState, Heartbeat, HeartbeatReply, MasterInfo, MasterRequest,
     MasterResponse, Reply, ShardInfo, ShardLoad, WorkerInfo, WorkerStatus,
@@ -28,9 +27,13 @@ pub(super) type Answer<T> = std::result::Result<T, ProposeError>;
 
 impl Core {
     /// Answers one request to the masters.
-    pub(super) async fn master_message(&self, message: &Message) -> Bytes {
-        let answer = match frame::decode(&message.body) {
-            Ok(request) => self.answer(request, message.timeout).await,
+    pub(super) async fn master_message(
+        &self,
+        request: std::result::Result<MasterRequest, frame::FrameError>,
+        timeout: Duration,
+    ) -> Bytes {
+        let answer = match request {
+            Ok(request) => self.answer(request, timeout).await,
             Err(error) => Err(Error::InvalidRequest { reason: error.to_string() }.into()),
         };
         frame::encode(&match answer {
@@ -102,6 +105,8 @@ impl Core {
             MasterRequest::Lock(request) => {
                 Ok(MasterResponse::Lock(self.lock(&metadata, request, timeout).await?))
             }
+            // Answered before, since everybody does so for himself.
+            MasterRequest::Introduce(_) => Err(mismatched()),
         }
     }
 
@@ -192,9 +197,11 @@ impl Core {
     fn masters(&self) -> Vec<MasterInfo> {
         let status = self.group.status();
         let leader = status.leader.as_ref().map(|(node, _)| *node);
+        let names = self.introductions.names();
         let voters = status.voters.into_iter();
         voters
             .map(|(node, address)| MasterInfo {
+                name: names.get(&node).map_or_else(|| node.to_string(), Clone::clone),
                 node,
                 address,
                 leads: leader == Some(node),

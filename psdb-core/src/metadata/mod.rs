@@ -145,6 +145,11 @@ impl Metadata {
         self.retired_masters.contains(&master)
     }
 
+    /// The masters that were taken out of the group.
+    pub fn retired_masters(&self) -> &BTreeSet<NodeId> {
+        &self.retired_masters
+    }
+
     /// Founds the cluster. Whoever comes second learns what the first one set.
     fn found(&mut self, settings: Settings) -> Result<Response> {
         if settings.shards == 0 || settings.replicas == 0 {

@@ -173,13 +173,14 @@ fn check_same_directory(known: &WorkerRecord, registration: &Registration) -> Re
     let Registration { name, directory, .. } = registration;
     let directory = *directory;
     if known.name == *name && known.directory != directory {
-        return Err(Error::Directory {
+        return Err(Error::WrongIdentity {
             path: format!("of worker '{name}'"),
             reason: format!(
                 "it bears the number {directory:016x}, but the masters know {:016x}: its data was \
                  lost or it is another worker's; start it under a new name",
                 known.directory
             ),
+            stale: false,
         });
     }
     Ok(())
@@ -202,13 +203,14 @@ fn check_same_worker(known: &WorkerRecord, registration: &Registration) -> Resul
     let used = incarnation < known.incarnation
         || (incarnation == known.incarnation && *start != known.start && *address == known.address);
     if used {
-        return Err(Error::Directory {
+        return Err(Error::WrongIdentity {
             path: format!("of worker '{name}'"),
             reason: format!(
                 "its start number {incarnation} was used before, so the directory was restored \
                  from an older copy and has forgotten what it voted for; start it under a new \
                  name with an empty directory"
             ),
+            stale: true,
         });
     }
     if incarnation == known.incarnation && *address != known.address {

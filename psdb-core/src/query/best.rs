@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! 1. Ties of an order are broken by `_id`, whichever way it goes.
-//! 2. What is kept of the results, documents not counted since they are shared with the source, takes
-//!    at most [`RESULT_BYTES`]; beyond, the query is refused.
+//! 2. What is kept of the results takes at most [`RESULT_BYTES`]; beyond, the query is refused.
+//! 3. What is kept shares no page with the source: a few documents would keep many pages in memory.
 //!
 //! Left out: orders that an index has already (`ordered`).
 
@@ -13,7 +13,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use super::executor::{Found, id_of};
 use crate::types::{DocumentId, Error, Result, Value};
 
-/// The most bytes that keys and selected values of waiting results may take, about.
+/// The most bytes that waiting results may take, about.
 const RESULT_BYTES: u64 = 64 << 20;
 
 /// A match with its place in the order.
@@ -66,13 +66,17 @@ impl Best {
         Best { limit, bytes: 0, heap: BinaryHeap::new() }
     }
 
-    pub(super) fn add(&mut self, ranked: Ranked) -> Result<()> {
-        self.bytes += ranked.found.values_size();
+    pub(super) fn add(&mut self, mut ranked: Ranked) -> Result<()> {
+        if self.is_full() && self.heap.peek().is_none_or(|worst| ranked >= *worst) {
+            return Ok(());
+        }
+        ranked.found.document = ranked.found.document.detached();
+        self.bytes += ranked.found.kept_size();
         self.heap.push(ranked);
         if self.heap.len() as u64 > self.limit
             && let Some(worst) = self.heap.pop()
         {
-            self.bytes -= worst.found.values_size();
+            self.bytes -= worst.found.kept_size();
         }
         if self.bytes > RESULT_BYTES {
             let limit = format!(

@@ -115,10 +115,11 @@ pub(crate) fn id_of(document: &EncodedDocument) -> &str {
 }
 
 impl Found {
-    /// About how many bytes it takes, its document not counted.
-    pub(super) fn values_size(&self) -> u64 {
+    /// About how many bytes it takes while it waits.
+    pub(super) fn kept_size(&self) -> u64 {
         let values = self.key.iter().chain(&self.selected);
-        RESULT_OVERHEAD + values.map(size).sum::<u64>()
+        let document = self.document.bytes().len() as u64;
+        RESULT_OVERHEAD + document + values.map(size).sum::<u64>()
     }
 
     /// About how many bytes it has as a part of a page.
@@ -322,6 +323,7 @@ impl<S: Source> Execution<S> {
         let (filter, order) = (self.filter.as_ref(), self.order.as_ref());
         let lambdas = Lambdas { filter, order, select: self.select.as_ref() };
         let (skipped, meter, after) = (&mut self.skipped, &self.meter, self.after.as_ref());
+        meter.set_kept(0);
         let look = |best: &mut Best, document| {
             if let Some(found) = lambdas.evaluate(document, skipped, meter)? {
                 best.add_after(Ranked { found, descending }, after)?;
@@ -329,7 +331,6 @@ impl<S: Source> Execution<S> {
             }
             Ok(())
         };
-        meter.set_kept(0);
         let best = Best::new(self.left);
         let source = &self.source;
         let walk =

@@ -41,7 +41,7 @@ pub struct Asked<'q> {
 }
 
 impl<'q> Asked<'q> {
-    fn wanted(&self) -> Wanted<'q> {
+    pub(super) fn wanted(&self) -> Wanted<'q> {
         let limit = self.limit.map(|limit| limit.saturating_add(self.skip));
         let Asked { filter, order, strict, .. } = *self;
         Wanted { filter, order, limit, strict, counted: false }

@@ -100,6 +100,29 @@ pub(super) fn index_of<S: Source>(source: &S, key: &Program) -> Option<IndexRang
     found.map(IndexRanges::all)
 }
 
+/// Whether an index narrows down which documents are looked at, be it cheaper than a scan or not.
+///
+/// # Errors
+///
+/// Whatever keeps the source from counting.
+pub(super) fn narrows<S: Source>(source: &S, wanted: Wanted<'_>) -> Result<bool> {
+    if wanted.strict {
+        return Ok(false);
+    }
+    let indexes = usable(&source.indexes());
+    let planner = Planner { indexes: &indexes, statistics: source };
+    let known = wanted.filter.and_then(condition::of);
+    if let Some(known) = &known
+        && planner.way(&known.condition)?.is_some()
+    {
+        return Ok(true);
+    }
+    match (wanted.order, wanted.limit) {
+        (Some((key, _)), Some(_)) => Ok(planner.in_order(key, known.as_ref())?.is_some()),
+        _ => Ok(false),
+    }
+}
+
 /// A way to the documents, with what is known of it.
 #[derive(Clone, Debug)]
 struct Way {

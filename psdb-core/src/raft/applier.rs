@@ -33,6 +33,7 @@ use super::replica::{Replica, ReplicaPlace};
 use super::sessions::SessionLimits;
 use super::snapshot::SnapshotBody;
 use super::state_machine::{StateError, StateMachine};
+use super::witness::Witness;
 use crate::storage::{self, StorageError};
 use crate::types::{Error, LogIndex};
 
@@ -53,6 +54,7 @@ struct Shared<S: StateMachine> {
     lock: HomeLock,
     /// Why the replica stopped, if storage is why.
     failure: Mutex<Option<Error>>,
+    witness: Witness,
 }
 
 /// A group's state on this node.
@@ -94,6 +96,7 @@ impl<S: StateMachine> Applier<S> {
             log,
             lock,
             failure: Mutex::new(None),
+            witness: Witness::default(),
         })))
     }
 
@@ -135,6 +138,11 @@ impl<S: StateMachine> Applier<S> {
         self.0.failure.lock().clone()
     }
 
+    /// Waits for a panic of the state machine.
+    pub(crate) async fn panicked(&self) {
+        self.0.witness.panicked().await;
+    }
+
     /// Waits until a checkpoint is due by its bytes.
     pub(crate) async fn due(&self) {
         self.0.due.notified().await;
@@ -162,6 +170,7 @@ impl<S: StateMachine> Applier<S> {
 
 impl<S: StateMachine> Shared<S> {
     fn checkpoint(&self) -> Result<(), StateError> {
+        let _guard = self.witness.guard();
         // Whoever opens the directory next waits until this is written.
         let _lock = self.lock.hold()?;
         let Some(cut) = self.replica.write().cut()? else { return Ok(()) };
@@ -177,6 +186,7 @@ impl<S: StateMachine> Shared<S> {
     }
 
     fn apply(&self, entries: Vec<Entry>) -> Result<Vec<Answers>, (LogId, StateError)> {
+        let _guard = self.witness.guard();
         let mut replica = self.replica.write();
         let answers = replica.apply(entries, self.limits);
         if replica.due_bytes() >= CHECKPOINT_BYTES {
@@ -186,6 +196,7 @@ impl<S: StateMachine> Shared<S> {
     }
 
     fn install(&self, meta: &SnapshotMeta, body: &SnapshotBody) -> Result<(), StateError> {
+        let _guard = self.witness.guard();
         let SnapshotBody::Received(received) = body else {
             let reason = "a snapshot of its own was to be installed".to_owned();
             return Err(StorageError::Refused { reason }.into());

@@ -8,13 +8,14 @@
 //! 1. A response is returned only after its entry was applied here.
 //! 2. After [`Group::read_barrier`] succeeds, [`Group::state`] shows every write acknowledged
 //!    before the call.
-//!
-//! 3. A message to another replica of the group, such as an earlier one on this node, is refused.
+//! 3. A replica that ends without having been shut down says so ([`Group::failed`]).
+//! 4. A message to another replica of the group, such as an earlier one on this node, is refused.
 //!
 //! Left out: which members a group has, which its owner decides; changing them (`membership`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,12 +31,13 @@ use super::engine::{Answer, Member, Raft};
 use super::log_home::LogHome;
 use super::log_store::{LogBounds, LogStore};
 use super::message::{RaftMessage, RaftReply, RaftRequest};
+use super::metronome::Heartbeats;
 use super::network::Links;
 use super::proposer::{Gate, ProposeError, Proposer, group_name, known_leader, leads};
 use super::sessions::SessionLimits;
 use super::snapshot_transfer::Receiver;
 use super::state_machine::StateMachine;
-use super::status::{GroupStatus, StatusWatch};
+use super::status::{End, GroupStatus, StatusWatch};
 use crate::codec::frame;
 use crate::env::{Env, Task};
 use crate::storage::Wal;
@@ -77,7 +79,10 @@ struct Parts<S: StateMachine> {
     barrier: Barrier,
     receiver: Receiver,
     gate: Gate,
+    heartbeats: Heartbeats,
     wal: Wal,
+    /// Whether it was asked to end.
+    stopping: AtomicBool,
     _owned: (TieBreaker, Task<()>),
 }
 
@@ -132,6 +137,7 @@ impl<S: StateMachine> Group<S> {
         let proposer = Proposer::start(env, group, raft.clone(), config, gate.clone());
         let limit = config.election_max;
         let barrier = Barrier::start(env, group, raft.clone(), (log, end), limit, gate.clone());
+        let heartbeats = home.metronome().join(env, config.heartbeat, raft.clone());
         let receiver = Receiver::new(place);
         let tie_breaker = TieBreaker::start(env, raft.clone(), config);
         let checkpoints = env.spawn(checkpoint_when_due(applier.clone(), raft.clone()));
@@ -148,7 +154,9 @@ impl<S: StateMachine> Group<S> {
             barrier,
             receiver,
             gate,
+            heartbeats,
             wal: home.wal().clone(),
+            stopping: AtomicBool::new(false),
             _owned: (tie_breaker, checkpoints),
         };
         Ok(Group(Arc::new(parts)))
@@ -240,6 +248,11 @@ impl<S: StateMachine> Group<S> {
         self.0.applier.look(look)
     }
 
+    /// Whether looking something up in [`Group::state`] may have to wait for the disk.
+    pub fn reads_may_wait(&self) -> bool {
+        self.0.applier.place().cache.was_full()
+    }
+
     /// Why this replica has stopped, if it is its storage that has failed.
     pub fn failure(&self) -> Option<Error> {
         self.0.applier.failure()
@@ -304,6 +317,32 @@ impl<S: StateMachine> Group<S> {
         self.0.raft.trigger().elect().await.map_err(|fatal| internal(self.id(), &fatal))
     }
 
+    /// Waits until this replica has ended without having been shut down, and returns why.
+    ///
+    /// [`Error::Storage`] or [`Error::Corrupt`] when its storage failed it, [`Error::Internal`]
+    /// when the engine broke down. Either way nothing in memory can be trusted any more; what is on disk can, after
+    /// a new start.
+    pub async fn failed(&self) -> Error {
+        let end = tokio::select! {
+            biased;
+            () = self.0.applier.panicked() => End::Silent,
+            end = self.watch().ended() => end,
+        };
+        if self.0.stopping.load(Ordering::Acquire) {
+            return std::future::pending().await;
+        }
+        let name = group_name(self.id());
+        match end {
+            End::Storage(reason) => self
+                .failure()
+                .unwrap_or_else(|| Error::Storage { reason: format!("{name}: {reason}") }),
+            End::Silent => Error::Internal {
+                reason: format!("the Raft replica of {name} has broken down here"),
+                outcome: Outcome::Unknown,
+            },
+        }
+    }
+
     /// Stops this replica, and makes its state durable, so that the next start replays nothing.
     /// What waits fails with an unknown outcome.
     pub async fn shutdown(&self) {
@@ -316,6 +355,7 @@ impl<S: StateMachine> Group<S> {
     }
 
     async fn stop(&self, with_checkpoint: bool) {
+        self.0.stopping.store(true, Ordering::Release);
         if let Err(error) = self.0.raft.shutdown().await {
             tracing::error!(group = %self.id(), %error, "a Raft engine did not stop cleanly");
         }
@@ -349,6 +389,11 @@ impl<S: StateMachine> Group<S> {
 
     pub(super) fn config(&self) -> &RaftConfig {
         &self.0.options.config
+    }
+
+    /// Lets this replica send no heartbeats for a while, or again.
+    pub(super) fn silence(&self, silent: bool) {
+        self.0.heartbeats.silence(silent);
     }
 
     /// Holds proposals and reads back for as long as the answer lives.
@@ -405,6 +450,8 @@ fn engine_config(group: GroupId, config: &RaftConfig) -> Result<openraft::Config
     let engine = openraft::Config {
         cluster_name: format!("group {group}"),
         heartbeat_interval: millis(config.heartbeat),
+        // The process's metronome asks for them.
+        enable_heartbeat: false,
         election_timeout_min: millis(config.election_min),
         election_timeout_max: millis(config.election_max),
         snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_after),

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::log_store::REPLICA_SLOT;
+use super::metronome::Metronome;
 use super::replica::ReplicaPlace;
 use super::snapshot;
 use crate::codec::frame;
@@ -34,7 +35,7 @@ use crate::env::Env;
 use crate::storage::{
     PageCache, Record, RecoveredStream, StorageError, Wal, WalOptions, lock_directory,
 };
-use crate::types::{Error, GroupId, NodeId, Result};
+use crate::types::{Error, GroupId, LogIndex, NodeId, Result};
 
 /// The log and the page files of one process.
 #[derive(Clone, Debug)]
@@ -46,6 +47,7 @@ pub struct LogHome {
     lock: HomeLock,
     recovered: Arc<Mutex<BTreeMap<u64, RecoveredStream>>>,
     known: Arc<Mutex<BTreeMap<GroupId, Option<NodeId>>>>,
+    metronome: Metronome,
 }
 
 impl LogHome {
@@ -94,6 +96,7 @@ impl LogHome {
             lock,
             recovered: Arc::new(Mutex::new(recovered)),
             known: Arc::new(Mutex::new(known)),
+            metronome: Metronome::default(),
         })
     }
 
@@ -101,6 +104,23 @@ impl LogHome {
     /// another one than the node's.
     pub fn known_groups(&self) -> BTreeMap<GroupId, Option<NodeId>> {
         self.known.lock().clone()
+    }
+
+    /// Where the log of `group` ends, checkpoints counted; `None` if nothing of it is here. To be
+    /// asked before the group is started.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Storage`] when the disk refuses, [`crate::Error::Corrupt`].
+    pub async fn reached(&self, group: GroupId) -> Result<Option<LogIndex>> {
+        let place = self.place(group);
+        let checkpoint = self.env.blocking(move || place.checkpointed()).await;
+        let checkpoint = checkpoint.map_err(|error| error.to_public())?;
+        let recovered = self.recovered.lock();
+        let stream = recovered.get(&group.0);
+        let last = stream.and_then(|stream| stream.entries.last_key_value()).map(|(last, _)| *last);
+        let floor = stream.and_then(|stream| stream.floor.as_ref()).map(|(floor, _)| *floor);
+        Ok(last.max(floor).map(LogIndex).max(checkpoint))
     }
 
     /// Makes room for a new replica of `group`, which is to bear `number` if one is given.
@@ -163,6 +183,11 @@ impl LogHome {
     pub(crate) fn place(&self, group: GroupId) -> ReplicaPlace {
         let (env, dir, cache) = (self.env.clone(), self.groups.clone(), self.cache.clone());
         ReplicaPlace { env, dir, group, cache }
+    }
+
+    /// The beat of all groups of this process.
+    pub(crate) fn metronome(&self) -> &Metronome {
+        &self.metronome
     }
 
     pub(crate) fn lock(&self) -> HomeLock {

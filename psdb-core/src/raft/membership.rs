@@ -213,7 +213,7 @@ impl<S: StateMachine> Group<S> {
         }
         let lease = self.config().election_max;
         let pause = self.pause_requests().await;
-        self.raft().runtime_config().heartbeat(false);
+        self.silence(true);
         let mut status = self.watch();
         let caught_up = status.until(|status| {
             status.matched.get(&to).is_some_and(|matched| *matched >= status.last_log)
@@ -226,7 +226,7 @@ impl<S: StateMachine> Group<S> {
             // If nobody took over, the next heartbeat makes everybody follow again.
             let _outcome = self.env().timeout(lease, deposed).await;
         }
-        self.raft().runtime_config().heartbeat(true);
+        self.silence(false);
         drop(pause);
         match caught_up {
             Ok(_) => Ok(()),

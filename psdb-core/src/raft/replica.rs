@@ -53,7 +53,18 @@ impl ReplicaPlace {
         self.dir.join(snapshot::page_file(self.group))
     }
 
-    fn draft(&self, ending: &str) -> Result<(Store, Draft), StorageError> {
+    /// How far the last checkpoint reaches; not at all, if there is none.
+    pub(crate) fn checkpointed(&self) -> Result<Option<LogIndex>, StateError> {
+        let (disk, path) = (self.env.disk(), self.path());
+        if !disk.exists(&path) {
+            return Ok(None);
+        }
+        let (trees, _) = Store::open(&**disk, &path, self.cache.clone())?;
+        let agreed = Agreed::open(&trees.snapshot())?;
+        Ok(agreed.applied.map(|id| LogIndex(id.index)))
+    }
+
+    pub(super) fn draft(&self, ending: &str) -> Result<(Store, Draft), StorageError> {
         let part = self.dir.join(format!("g{}-{ending}.part", self.group.0));
         Store::draft(self.env.disk(), &part, &self.path(), self.cache.clone())
     }
@@ -126,7 +137,7 @@ impl<S: StateMachine> Replica<S> {
         Ok(replica)
     }
 
-    fn assemble(trees: Store, draft: Option<Draft>) -> Result<Replica<S>, StateError> {
+    pub(super) fn assemble(trees: Store, draft: Option<Draft>) -> Result<Replica<S>, StateError> {
         let snapshot = trees.snapshot();
         let (machine, agreed) = (S::open(&snapshot)?, Agreed::open(&snapshot)?);
         Ok(Replica {

@@ -50,6 +50,12 @@ pub(crate) fn page_file(group: GroupId) -> String {
     format!("g{}.psdb", group.0)
 }
 
+/// The group whose page file has this name.
+pub(crate) fn group_of(name: &str) -> Option<GroupId> {
+    let number = name.strip_prefix('g')?.strip_suffix(".psdb")?;
+    number.parse().ok().map(GroupId)
+}
+
 /// Removes everything of `group`, whole or not.
 pub(crate) fn remove_all(disk: &dyn Disk, dir: &Path, group: GroupId) -> io::Result<()> {
     remove_leftovers(disk, dir, group)?;

@@ -116,6 +116,17 @@ pub trait StateMachine: Sized + Send + Sync + 'static {
     /// As for [`StateMachine::apply`].
     fn flush(&mut self, trees: &mut Store) -> Result<(), StateError>;
 
+    /// Makes again, from the trees that are whole, those that follow from them.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] when something else is missing.
+    fn rebuild(trees: &mut Store) -> Result<(), StateError> {
+        // Nothing follows from anything else, unless a machine says so.
+        let _: &mut Store = trees;
+        Ok(())
+    }
+
     /// The state as it is now, in O(1).
     fn view(&self, trees: &Store) -> Self::View;
 }

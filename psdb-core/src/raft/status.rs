@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use openraft::error::Fatal;
 use openraft::{RaftMetrics, ServerState};
 use tokio::sync::watch;
 
@@ -82,6 +83,15 @@ impl GroupStatus {
     }
 }
 
+/// How an engine has come to an end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Its storage failed.
+    Storage(String),
+    /// It stopped without a word, as it does when it was asked to, or when it has panicked.
+    Silent,
+}
+
 /// Tells of changes of a replica's status.
 #[derive(Clone, Debug)]
 pub struct StatusWatch(watch::Receiver<Metrics>);
@@ -95,6 +105,20 @@ impl StatusWatch {
     pub async fn changed(&mut self) -> Option<GroupStatus> {
         self.0.changed().await.ok()?;
         Some(GroupStatus::of(&self.0.borrow_and_update()))
+    }
+
+    /// Waits until the engine has ended.
+    pub(crate) async fn ended(mut self) -> End {
+        loop {
+            match &self.0.borrow_and_update().running_state {
+                Err(Fatal::StorageError(error)) => return End::Storage(error.to_string()),
+                Err(Fatal::Panicked | Fatal::Stopped) => return End::Silent,
+                Ok(()) => {}
+            }
+            if self.0.changed().await.is_err() {
+                return End::Silent;
+            }
+        }
     }
 
     /// Waits until the status satisfies `condition`; `None` if the replica is gone before.

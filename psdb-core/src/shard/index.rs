@@ -145,6 +145,15 @@ impl Index {
         meant.next().map_or(Ok(()), |missing| Err(format!("it lacks {missing:?}")))
     }
 
+    /// The entries of a document, if it is covered.
+    pub(super) fn covered_entries(
+        &self,
+        id: &DocumentId,
+        document: &EncodedDocument,
+    ) -> Vec<Bytes> {
+        if self.coverage.covers(id) { self.fields.entries(id, document) } else { Vec::new() }
+    }
+
     fn is_cut(&self, entry: &[u8]) -> u64 {
         // What is no entry at all is looked at as closely as one that was cut.
         u64::from(self.fields.values_end(entry).is_none_or(|(_, cut)| cut))

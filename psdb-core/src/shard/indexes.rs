@@ -20,7 +20,7 @@ use super::database::Database;
 use super::index::{Coverage, Index};
 use crate::codec::document::{EncodedDocument, ValueRef};
 use crate::raft::StateError;
-use crate::storage::{Direction, Store};
+use crate::storage::{Direction, Snapshot, Store};
 use crate::transport::message::{IndexDefinition, IndexState, IndexStatus};
 use crate::types::{DocumentId, Error, IndexName};
 
@@ -125,6 +125,29 @@ impl Database {
             _ => Coverage::Ready,
         };
         Ok(true)
+    }
+
+    /// Makes the entries of all indexes again, from the documents that `known` shows.
+    pub(super) fn rebuild_indexes(
+        &mut self,
+        trees: &mut Store,
+        known: &Snapshot,
+    ) -> Result<(), StateError> {
+        for index in &mut self.indexes {
+            trees.remove_tree(&index.tree)?;
+            let definition = IndexDefinition::clone(&index.definition);
+            *index = Index::new(self.id, index.number, definition, index.coverage.clone());
+        }
+        let mut documents = known.iter(&self.documents_tree);
+        while let Some(value) = documents.next_value()? {
+            let document = EncodedDocument::from_bytes(value)
+                .map_err(|error| not_a_document(&error.to_string()))?;
+            let id = document.metadata().map_err(|error| not_a_document(&error.to_string()))?.id;
+            for index in &mut self.indexes {
+                index.change(trees, &id, None, Some(&document))?;
+            }
+        }
+        Ok(())
     }
 
     /// How the indexes stand, in the order of their definitions.

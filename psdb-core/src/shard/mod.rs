@@ -308,6 +308,15 @@ impl StateMachine for Shard {
         Ok(())
     }
 
+    fn rebuild(trees: &mut Store) -> Result<(), StateError> {
+        let known = trees.snapshot();
+        for (id, mut database) in stored::read_definitions(&known)? {
+            database.rebuild_indexes(trees, &known)?;
+            stored::write_database(trees, id, Some(&database))?;
+        }
+        Ok(())
+    }
+
     fn view(&self, trees: &Store) -> ShardView {
         ShardView::new(self.databases.clone(), self.closed.clone(), trees.snapshot())
     }

@@ -25,7 +25,7 @@ use crate::raft::StateError;
 use crate::storage::{Snapshot, Store};
 use crate::types::DatabaseId;
 
-const DATABASES: &[u8] = b"databases";
+pub(super) const DATABASES: &[u8] = b"databases";
 const CLOSED: &[u8] = b"closed";
 pub(super) const DOCUMENTS: &[u8] = b"documents/";
 pub(super) const INDEX: &[u8] = b"index/";
@@ -64,16 +64,34 @@ pub(super) fn write_database(
     Ok(())
 }
 
-/// The databases, in the order of their ids.
-pub(super) fn read_databases(trees: &Snapshot) -> Result<Vec<(DatabaseId, Database)>, StateError> {
+/// The databases, in the order of their ids, whether or not the other trees agree.
+pub(super) fn read_definitions(
+    trees: &Snapshot,
+) -> Result<Vec<(DatabaseId, Database)>, StateError> {
     let mut found = Vec::new();
     for entry in trees.iter(DATABASES) {
         let (key, value) = entry?;
-        let id = key[..].try_into().map(u64::from_be_bytes).map(DatabaseId);
-        let id = id.map_err(|_| damaged(format!("a database's id of {} bytes", key.len())))?;
-        let stored = frame::decode(&value).map_err(|error| damaged(error.to_string()))?;
-        let database = Database::from_stored(id, stored).map_err(damaged)?;
-        let entries = trees.entries(&documents_tree(id));
+        found.push(read_database(&key, &value)?);
+    }
+    Ok(found)
+}
+
+/// One entry of the tree of databases.
+pub(super) fn read_database(
+    key: &[u8],
+    value: &[u8],
+) -> Result<(DatabaseId, Database), StateError> {
+    let id = key.try_into().map(u64::from_be_bytes).map(DatabaseId);
+    let id = id.map_err(|_| damaged(format!("a database's id of {} bytes", key.len())))?;
+    let stored = frame::decode(value).map_err(|error| damaged(error.to_string()))?;
+    Ok((id, Database::from_stored(id, stored).map_err(damaged)?))
+}
+
+/// The databases, in the order of their ids; their trees have as many entries as they should.
+pub(super) fn read_databases(trees: &Snapshot) -> Result<Vec<(DatabaseId, Database)>, StateError> {
+    let found = read_definitions(trees)?;
+    for (id, database) in &found {
+        let entries = trees.entries(&database.documents_tree);
         if entries != database.stats().documents {
             let known = database.stats().documents;
             return Err(damaged(format!("database {id} has {entries} documents, not {known}")));
@@ -86,7 +104,6 @@ pub(super) fn read_databases(trees: &Snapshot) -> Result<Vec<(DatabaseId, Databa
                 return Err(damaged(reason));
             }
         }
-        found.push((id, database));
     }
     Ok(found)
 }

@@ -51,6 +51,11 @@ impl ShardView {
         Ok(DatabaseView { id, database: Arc::clone(database), trees: self.trees.clone() })
     }
 
+    /// The ids of the databases that are open here, in order.
+    pub fn databases(&self) -> impl Iterator<Item = DatabaseId> {
+        self.databases.iter().map(|(id, _)| *id)
+    }
+
     /// Walks over everything and checks the invariants of the shard; for tests and repairs.
     ///
     /// # Errors

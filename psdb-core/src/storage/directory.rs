@@ -3,15 +3,18 @@
 //! ```text
 //! DIR/lock         held while the node runs
 //! DIR/identity     framed: node name, directory number, incarnation, cluster
+//! DIR/discarded    framed, on an older copy that was found out: why it must not be used
+//! DIR/masters      framed, on masters: what is known of the others (`master::roll`)
 //! DIR/wal/ ...     what the node stores
 //! ```
 //! The *directory number* is drawn at random when the directory is made: a directory that was lost
 //! and made anew has another one, so the masters can tell a node with amnesia from one that only
 //! restarted. The *incarnation* grows with every start: a directory restored from an old copy
-//! comes back with one that was used before. The cluster is noted when the node first joins one.
+//! comes back with one that was used before, and is marked when it is found out, since it would count
+//! up to one that was not. The cluster is noted when the node first joins one.
 //!
 //! Invariants:
-//! 1. The identity file is replaced as a whole: written aside, synced, renamed, folder synced.
+//! 1. Identity and notes are replaced as a whole: written aside, synced, renamed, folder synced.
 //! 2. No two processes have the directory open (as far as the file system's locks reach).
 //!
 //! Left out: judging identities, which the masters do.
@@ -22,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::frame;
@@ -29,7 +33,8 @@ use crate::env::{Env, OpenMode};
 use crate::types::{Error, Result};
 
 const IDENTITY: &str = "identity";
-const IDENTITY_LIMIT_BYTES: u64 = 1 << 20;
+const DISCARDED: &str = "discarded";
+const NOTE_LIMIT_BYTES: u64 = 1 << 20;
 
 /// Who a data directory belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +63,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`Error::Directory`] when another process uses it or it belongs to another node,
+    /// [`Error::DirectoryInUse`], [`Error::WrongIdentity`] when it belongs to another node,
     /// [`Error::Corrupt`] when its identity is damaged, [`Error::Storage`] when the disk refuses.
     pub async fn open(env: &Env, path: &Path, node: &str) -> Result<Directory> {
         let opened = env.blocking({
@@ -93,7 +98,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`Error::Directory`] when it belongs to another one, [`Error::Storage`].
+    /// [`Error::WrongIdentity`] when it belongs to another one, [`Error::Storage`].
     pub async fn join(&self, cluster: u64) -> Result<()> {
         let mut identity = self.identity();
         match identity.cluster {
@@ -109,13 +114,45 @@ impl Directory {
             }
             None => identity.cluster = Some(cluster),
         }
-        let written = self.env.blocking({
-            let (env, path, identity) = (self.env.clone(), self.path.clone(), identity.clone());
-            move || write(&env, &path, &identity)
-        });
-        written.await.map_err(|error| failed("write the identity of", &self.path, &error))?;
+        self.write_note(IDENTITY, &identity).await?;
         *self.identity.lock() = identity;
         Ok(())
+    }
+
+    /// Notes durably that the directory is an older copy and must not be used again, if `refusal`
+    /// says so. Every further start would count up towards the start that is known of the original.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`].
+    pub async fn discard(&self, refusal: &Error) -> Result<()> {
+        match refusal {
+            Error::WrongIdentity { reason, stale: true, .. } => {
+                self.write_note(DISCARDED, reason).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads what was last noted in the directory under `name`.
+    pub(crate) async fn read_note<T>(&self, name: &'static str) -> Result<Option<T>>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let (env, path) = (self.env.clone(), self.path.clone());
+        self.env.blocking(move || read(&env, &path, name)).await
+    }
+
+    /// Notes something in the directory under `name`, durably and in place of what was noted last.
+    pub(crate) async fn write_note<T: Serialize>(
+        &self,
+        name: &'static str,
+        note: &T,
+    ) -> Result<()> {
+        let (env, path, bytes) = (self.env.clone(), self.path.clone(), frame::encode(note));
+        let written = self.env.blocking(move || write(&env, &path, name, &bytes));
+        let action = format!("write '{name}' in");
+        written.await.map_err(|error| failed(&action, &self.path, &error))
     }
 }
 
@@ -131,10 +168,14 @@ fn open(env: &Env, path: &Path, node: &str) -> Result<Opened> {
     let disk = env.disk();
     disk.create_dir_all(path).map_err(|error| failed("create", path, &error))?;
     let lock = disk.lock(&path.join("lock")).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => unusable(path, "another process uses it".into()),
+        io::ErrorKind::WouldBlock => Error::DirectoryInUse { path: path.display().to_string() },
         _ => failed("lock", path, &error),
     })?;
-    let mut identity = match read(env, path)? {
+    if let Some(reason) = read::<String>(env, path, DISCARDED)? {
+        return Err(Error::WrongIdentity { path: path.display().to_string(), reason, stale: true });
+    }
+    let known: Option<Identity> = read(env, path, IDENTITY)?;
+    let mut identity = match known {
         Some(identity) if identity.node == node => identity,
         Some(identity) => {
             let reason = format!("it belongs to node '{}', not to '{node}'", identity.node);
@@ -148,12 +189,13 @@ fn open(env: &Env, path: &Path, node: &str) -> Result<Opened> {
         },
     };
     identity.incarnation += 1;
-    write(env, path, &identity).map_err(|error| failed("write the identity of", path, &error))?;
+    write(env, path, IDENTITY, &frame::encode(&identity))
+        .map_err(|error| failed("write the identity of", path, &error))?;
     Ok((lock, identity))
 }
 
-fn read(env: &Env, path: &Path) -> Result<Option<Identity>> {
-    let path = path.join(IDENTITY);
+fn read<T: DeserializeOwned>(env: &Env, path: &Path, name: &str) -> Result<Option<T>> {
+    let path = path.join(name);
     let corrupt =
         |reason: String| Error::Corrupt { path: path.display().to_string(), offset: 0, reason };
     let file = match env.disk().open(&path, OpenMode::Read) {
@@ -162,8 +204,8 @@ fn read(env: &Env, path: &Path) -> Result<Option<Identity>> {
         Err(error) => return Err(failed("open", &path, &error)),
     };
     let length = file.len().map_err(|error| failed("read", &path, &error))?;
-    if length > IDENTITY_LIMIT_BYTES {
-        return Err(corrupt(format!("an identity of {length} bytes is none of ours")));
+    if length > NOTE_LIMIT_BYTES {
+        return Err(corrupt(format!("a file of {length} bytes is none of ours")));
     }
     let mut bytes = vec![0; length as usize];
     let read = file.read_at(&mut bytes, 0).map_err(|error| failed("read", &path, &error))?;
@@ -171,17 +213,19 @@ fn read(env: &Env, path: &Path) -> Result<Option<Identity>> {
     frame::decode(&bytes).map(Some).map_err(|error| corrupt(error.to_string()))
 }
 
-fn write(env: &Env, path: &Path, identity: &Identity) -> io::Result<()> {
-    let (disk, part) = (env.disk(), path.join("identity.part"));
+fn write(env: &Env, path: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let (disk, part) = (env.disk(), path.join(format!("{name}.part")));
     let file = disk.open(&part, OpenMode::Create)?;
-    file.write_at(&frame::encode(identity), 0)?;
+    // A crash may have left a longer one behind.
+    file.set_len(0)?;
+    file.write_at(bytes, 0)?;
     file.sync()?;
-    disk.rename(&part, &path.join(IDENTITY))?;
+    disk.rename(&part, &path.join(name))?;
     disk.sync_dir(path)
 }
 
 fn unusable(path: &Path, reason: String) -> Error {
-    Error::Directory { path: path.display().to_string(), reason }
+    Error::WrongIdentity { path: path.display().to_string(), reason, stale: false }
 }
 
 fn failed(action: &str, path: &Path, error: &io::Error) -> Error {

@@ -101,10 +101,9 @@ impl From<StorageError> for Error {
             StorageError::Corrupt { path, offset, reason } => {
                 Error::Corrupt { path: path.display().to_string(), offset, reason }
             }
-            StorageError::InUse { ref path } => Error::Directory {
-                path: path.display().to_string(),
-                reason: "another process or node has it open".into(),
-            },
+            StorageError::InUse { path } => {
+                Error::DirectoryInUse { path: path.display().to_string() }
+            }
             StorageError::DiskFull { path, free_bytes, reserve_bytes } => {
                 Error::DiskFull { path: path.display().to_string(), free_bytes, reserve_bytes }
             }

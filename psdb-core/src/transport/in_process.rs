@@ -2,7 +2,8 @@
 //!
 //! A call runs the receiver's handler in a task of its own, so a sender that gives up does not stop
 //! what the receiver does, as on a real network. Requests and replies are judged by the `fault`
-//! rules separately: a request may arrive and its reply be lost.
+//! rules separately: a request may arrive and its reply be lost. What groups say to each other between
+//! the same two nodes in one moment is one bundle (`lane`) with one fate, as in one packet.
 //!
 //! Invariants:
 //! 1. A node that was unbound neither receives nor sends; what it still answers is lost.
@@ -17,10 +18,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use super::fault::{Fate, Faults};
-use super::{BoxFuture, Handler, Message, Transport, TransportError};
-use crate::env::Env;
+use super::lane::Lanes;
+use super::{BoxFuture, Handler, Message, Service, Transport, TransportError};
+use crate::env::{Env, task};
 use crate::types::Address;
 
 /// A network of nodes in this process; cheap to clone.
@@ -30,6 +33,26 @@ pub struct Network(Arc<Shared>);
 struct Shared {
     env: Env,
     state: Mutex<State>,
+    requests: Lanes<Request>,
+    replies: Lanes<(Bytes, oneshot::Sender<Answered>)>,
+    traffic: Mutex<Traffic>,
+}
+
+type Answered = Result<Bytes, TransportError>;
+
+/// A message of a group, and who waits for its reply.
+struct Request {
+    message: Message,
+    answer: oneshot::Sender<Answered>,
+}
+
+/// What groups have said to each other since the network was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// How many requests were sent.
+    pub messages: u64,
+    /// In how many bundles they travelled.
+    pub bundles: u64,
 }
 
 #[derive(Default)]
@@ -43,7 +66,9 @@ struct State {
 impl Network {
     /// An empty network without faults.
     pub fn new(env: Env) -> Network {
-        Network(Arc::new(Shared { env, state: Mutex::default() }))
+        let (state, traffic) = (Mutex::default(), Mutex::default());
+        let (requests, replies) = (Lanes::default(), Lanes::default());
+        Network(Arc::new(Shared { env, state, requests, replies, traffic }))
     }
 
     /// Lets `handler` answer at `address`, in place of whoever did.
@@ -119,6 +144,11 @@ impl Network {
         self.0.state.lock().faults = Faults::default();
     }
 
+    /// What groups have said to each other so far.
+    pub fn traffic(&self) -> Traffic {
+        *self.0.traffic.lock()
+    }
+
     fn fate(&self, from: &Address, to: &Address) -> Fate {
         let state = self.0.state.lock();
         if state.silent.contains(from) {
@@ -165,27 +195,45 @@ impl Transport for InProcess {
 }
 
 impl InProcess {
-    async fn exchange(&self, to: &Address, message: Message) -> Result<Bytes, TransportError> {
+    async fn exchange(&self, to: &Address, message: Message) -> Answered {
+        match message.service {
+            Service::Raft => self.exchange_together(to, message).await,
+            Service::Master | Service::Shard => self.exchange_alone(to, message).await,
+        }
+    }
+
+    /// Puts the message to whatever else groups of this node say to the same one now.
+    async fn exchange_together(&self, to: &Address, message: Message) -> Answered {
+        let (answer, answered) = oneshot::channel();
+        let (network, from) = (&self.network, &self.from);
+        if network.0.requests.put(from, to, Request { message, answer }) {
+            let sent = carry_requests(network.clone(), from.clone(), to.clone());
+            network.0.env.spawn(sent).detach();
+        }
+        match answered.await {
+            Ok(answer) => answer,
+            // Nobody tells a sender that its message was lost: it waits its time out.
+            Err(_lost) => std::future::pending().await,
+        }
+    }
+
+    async fn exchange_alone(&self, to: &Address, message: Message) -> Answered {
         let env = &self.network.0.env;
         let copies = match self.network.fate(&self.from, to) {
-            // Nobody tells a sender that its message was lost: it waits its time out.
             Fate::Lost => std::future::pending().await,
             Fate::Delivered { delay, twice } => {
                 pass(env, delay).await;
                 1 + u8::from(twice)
             }
         };
-        let Some(handler) = self.network.handler(to) else {
-            let reason = "nobody listens there".to_owned();
-            return Err(TransportError::NotSent { to: to.clone(), reason });
-        };
+        let Some(handler) = self.network.handler(to) else { return Err(nobody_at(to)) };
         if copies > 1 {
-            self.deliver(to, &handler, message.clone()).detach();
+            self.network.deliver(&self.from, to, &handler, message.clone()).detach();
         }
-        let reply = self.deliver(to, &handler, message).keep_running().await;
+        let delivered = self.network.deliver(&self.from, to, &handler, message);
+        let reply = delivered.keep_running().await;
         if !self.network.still_bound(to, &handler) {
-            let reason = "the node has stopped".to_owned();
-            return Err(TransportError::NoReply { to: to.clone(), reason });
+            return Err(stopped_at(to));
         }
         match self.network.fate(to, &self.from) {
             Fate::Lost => std::future::pending().await,
@@ -196,22 +244,90 @@ impl InProcess {
             reason: stopped.to_string(),
         })
     }
+}
 
+impl Network {
     fn deliver(
         &self,
+        from: &Address,
         to: &Address,
         handler: &Arc<dyn Handler>,
         message: Message,
     ) -> crate::env::Task<Bytes> {
-        let env = &self.network.0.env;
+        let env = &self.0.env;
         env.trace(|| {
             let (body, crc) = (message.body.len(), crc32fast::hash(&message.body));
             let (service, group) = (message.service, message.group);
-            format!("{} -> {to} {service:?} {group} {body} {crc:08x}", self.from)
+            format!("{from} -> {to} {service:?} {group} {body} {crc:08x}")
         });
         let handler = handler.clone();
         env.spawn(async move { handler.handle(message).await })
     }
+}
+
+/// Sends off what one node says to another now.
+async fn carry_requests(network: Network, from: Address, to: Address) {
+    task::yield_now().await;
+    let bundle = network.0.requests.take(&from, &to);
+    {
+        let mut traffic = network.0.traffic.lock();
+        traffic.messages += bundle.len() as u64;
+        traffic.bundles += 1;
+    }
+    let copies = match network.fate(&from, &to) {
+        Fate::Lost => return,
+        Fate::Delivered { delay, twice } => {
+            pass(&network.0.env, delay).await;
+            1 + u8::from(twice)
+        }
+    };
+    let Some(handler) = network.handler(&to) else {
+        for request in bundle {
+            let _gave_up = request.answer.send(Err(nobody_at(&to)));
+        }
+        return;
+    };
+    for Request { message, answer } in bundle {
+        if copies > 1 {
+            network.deliver(&from, &to, &handler, message.clone()).detach();
+        }
+        let reply = network.deliver(&from, &to, &handler, message).keep_running();
+        let (network, handler) = (network.clone(), handler.clone());
+        let (from, to) = (from.clone(), to.clone());
+        let env = network.0.env.clone();
+        let answered = async move {
+            let reply = reply.await;
+            if !network.still_bound(&to, &handler) {
+                let _gave_up = answer.send(Err(stopped_at(&to)));
+            } else if let Ok(reply) = reply
+                && network.0.replies.put(&to, &from, (reply, answer))
+            {
+                carry_replies(&network, &from, &to).await;
+            }
+        };
+        env.spawn(answered).detach();
+    }
+}
+
+/// Sends back what has been answered by now.
+async fn carry_replies(network: &Network, from: &Address, to: &Address) {
+    task::yield_now().await;
+    let bundle = network.0.replies.take(to, from);
+    match network.fate(to, from) {
+        Fate::Lost => return,
+        Fate::Delivered { delay, .. } => pass(&network.0.env, delay).await,
+    }
+    for (reply, answer) in bundle {
+        let _gave_up = answer.send(Ok(reply));
+    }
+}
+
+fn nobody_at(to: &Address) -> TransportError {
+    TransportError::NotSent { to: to.clone(), reason: "nobody listens there".to_owned() }
+}
+
+fn stopped_at(to: &Address) -> TransportError {
+    TransportError::NoReply { to: to.clone(), reason: "the node has stopped".to_owned() }
 }
 
 /// Lets the delay of a message pass.

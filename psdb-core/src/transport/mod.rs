@@ -8,6 +8,7 @@
 //! - `message`: the envelope and the requests and replies of masters and shards.
 //! - `redirect`: finds a group's leader among its replicas and follows its hints.
 //! - `in_process`: a network inside one process.
+//! - `lane`: what is said in one moment, carried together.
 //! - `fault`: seeded loss, delay, duplication and partitions for that network.
 //!
 //! Invariants:
@@ -19,6 +20,7 @@
 
 mod fault;
 pub mod in_process;
+mod lane;
 pub mod message;
 pub mod redirect;
 

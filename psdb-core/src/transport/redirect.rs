@@ -160,7 +160,7 @@ impl LeaderCaller {
         }
     }
 
-    /// Asks the candidates in their order until one answers; `None` when none did.
+    /// Asks the candidates in their order until one answers, and says which; `None` when none did.
     ///
     /// For requests that any replica may answer.
     pub async fn ask_each<A: DeserializeOwned>(
@@ -169,12 +169,13 @@ impl LeaderCaller {
         candidates: &[Address],
         body: &Bytes,
         deadline: Instant,
+        attempt: Duration,
         attempts: &mut Attempts,
-    ) -> Option<Result<A>> {
+    ) -> Option<(Address, Result<A>)> {
         for to in candidates {
-            match self.attempt(target, to, body, deadline, ATTEMPT, attempts).await {
-                Step::Done(answer) => return Some(Ok(answer)),
-                Step::Failed(error) => return Some(Err(error)),
+            match self.attempt(target, to, body, deadline, attempt, attempts).await {
+                Step::Done(answer) => return Some((to.clone(), Ok(answer))),
+                Step::Failed(error) => return Some((to.clone(), Err(error))),
                 Step::Hint(_) | Step::Next | Step::NotHere => {}
             }
         }

@@ -340,13 +340,22 @@ pub enum Error {
         /// What failed, on which file.
         reason: String,
     },
-    /// The data directory belongs to another node or cluster, or another process holds it.
-    #[error("data directory {path} cannot be used: {reason}")]
-    Directory {
+    /// Another process has the data directory open. Stop that process first.
+    #[error("data directory {path} cannot be used: another process uses it; stop that one first")]
+    DirectoryInUse {
         /// The directory.
+        path: String,
+    },
+    /// The data directory belongs to another node or cluster, or was wiped or restored, so that it
+    /// has forgotten what its node promised. The reason tells the way out.
+    #[error("data directory {path} cannot be used: {reason}")]
+    WrongIdentity {
+        /// The directory, or whose it is.
         path: String,
         /// Why, and the way out.
         reason: String,
+        /// Whether it is an older copy, which must not be used again whatever becomes of its node.
+        stale: bool,
     },
     /// The node is stopping. Ask another one.
     #[error("{node} is shutting down")]
@@ -402,7 +411,8 @@ impl Error {
             | Error::LockNotHeld { .. }
             | Error::NotReady { .. }
             | Error::CursorExpired { .. }
-            | Error::Directory { .. } => Code::FailedPrecondition,
+            | Error::DirectoryInUse { .. }
+            | Error::WrongIdentity { .. } => Code::FailedPrecondition,
             Error::Unavailable { .. }
             | Error::SessionEvicted { .. }
             | Error::ShuttingDown { .. } => Code::Unavailable,
@@ -448,7 +458,8 @@ impl Error {
             | Error::NotReady { .. }
             | Error::CursorExpired { .. }
             | Error::InvalidPageToken { .. }
-            | Error::Directory { .. } => Outcome::NotApplied,
+            | Error::DirectoryInUse { .. }
+            | Error::WrongIdentity { .. } => Outcome::NotApplied,
         }
     }
 
@@ -487,7 +498,8 @@ impl Error {
             | Error::InvalidPageToken { .. }
             | Error::Corrupt { .. }
             | Error::Storage { .. }
-            | Error::Directory { .. }
+            | Error::DirectoryInUse { .. }
+            | Error::WrongIdentity { .. }
             | Error::Internal { .. } => false,
         }
     }

@@ -48,7 +48,7 @@ impl Heartbeats {
     pub(super) async fn run(mut self) {
         loop {
             if let Err(error) = self.beat().await {
-                self.report(&error);
+                self.report(error).await;
             }
             self.core.cursors.sweep();
             self.core.replicas.free_log().await;
@@ -103,16 +103,20 @@ impl Heartbeats {
     }
 
     /// A refusal is said once and loud, since somebody has to act; silence is an ordinary thing.
-    fn report(&self, error: &Error) {
+    async fn report(&self, error: Error) {
         let worker = &self.core.options.name;
         if error.is_retryable() {
             tracing::debug!(%worker, %error, "no master took the heartbeat");
             return;
         }
-        let known = self.core.refusal.send_replace(Some(error.clone()));
-        if known.as_ref() != Some(error) {
-            tracing::error!(%worker, %error, "the masters refuse this worker");
+        if self.core.refusal.borrow().as_ref() == Some(&error) {
+            return;
         }
+        tracing::error!(%worker, %error, "the masters refuse this worker");
+        if let Err(error) = self.core.directory.discard(&error).await {
+            tracing::error!(%error, "the directory could not be marked as an older copy");
+        }
+        self.core.refusal.send_replace(Some(error));
     }
 }
 

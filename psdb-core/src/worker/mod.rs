@@ -14,6 +14,10 @@
 //!    have accepted, from the placement they have decided.
 //! 2. Whatever is refused before a proposal changes nothing.
 //! 3. A directory that was wiped or restored from an old copy never votes: the masters refuse it.
+//! 4. A worker one of whose replicas has failed or broken down says so ([`Worker::failed`]) and is to
+//!    be stopped as a whole. Starting that one replica anew would leave the others with a log that
+//!    refuses writes, or with whatever a panic has left half done in the memory they share; what is
+//!    on disk is sound, and a start of the whole node reads nothing else.
 //!
 //! Left out: deciding which replicas a worker holds, which the masters do.
 
@@ -41,7 +45,7 @@ use crate::transport::{BoxFuture, Handler, Message, Service, Transport};
 use crate::types::{Address, Error, GroupId, NodeId, Result, ShardId};
 use cursors::Cursors;
 use heartbeat::Heartbeats;
-use replicas::Replicas;
+use replicas::{Failure, Replicas};
 use stale::Freshness;
 
 /// What a worker needs to know.
@@ -98,6 +102,8 @@ struct Core {
     masters: RwLock<Vec<Address>>,
     /// Why the masters refuse this worker for good, if they do.
     refusal: watch::Sender<Option<Error>>,
+    /// Why a replica has failed, if one has.
+    failure: Failure,
 }
 
 impl Worker {
@@ -120,8 +126,10 @@ impl Worker {
     ) -> Result<Worker> {
         options.raft.validate()?;
         let node = NodeId::from_name(&options.name);
+        let failure = Failure::new(watch::channel(None).0);
+        let raft = options.raft.clone();
         let replicas =
-            Replicas::new(env.clone(), node, options.raft.clone(), home, transport.clone());
+            Replicas::new(env.clone(), node, raft, home, transport.clone(), failure.clone());
         let cursors = Cursors::new(env.clone(), options.address.clone());
         let (start, masters) = (env.random_u64(), RwLock::new(options.masters.clone()));
         let (refusal, _) = watch::channel(None);
@@ -137,6 +145,7 @@ impl Worker {
             start,
             masters,
             refusal,
+            failure,
         });
         let heartbeats = core.env.spawn(Heartbeats::new(core.clone()).run());
         let builder = core.env.spawn(builder::run(core.clone()));
@@ -172,10 +181,33 @@ impl Worker {
     /// wiped, restored or belongs to another cluster. The message tells the way out.
     pub async fn refused(&self) -> Error {
         let mut refusal = self.core.refusal.subscribe();
-        match refusal.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(error)) => error.clone(),
+        match refusal.wait_for(Option::is_some).await.map(|error| error.clone()) {
+            Ok(Some(error)) => error,
             // The sender lives in `core`, which this worker holds.
             Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Why this can be no worker any more, if so.
+    pub fn failure(&self) -> Option<Error> {
+        self.core.failure.borrow().clone().or_else(|| self.refusal())
+    }
+
+    /// Waits until this can be no worker any more, and returns why: the masters refuse it, as
+    /// [`Worker::refused`] says, or one of its replicas has failed ([`Error::Storage`]) or broken
+    /// down ([`Error::Internal`]). Shut it down then.
+    pub async fn failed(&self) -> Error {
+        let mut failure = self.core.failure.subscribe();
+        let broken = async {
+            match failure.wait_for(Option::is_some).await.map(|error| error.clone()) {
+                Ok(Some(error)) => error,
+                Ok(None) | Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            error = broken => error,
+            refusal = self.refused() => refusal,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::query::{
     self, Asked, Counted, Execution, Found, Grouping, Meter, Program, Results, Skipped,
 };
 use crate::raft::Group;
-use crate::shard::{DatabaseView, Shard};
+use crate::shard::{DatabaseView, Shard, ShardView};
 use crate::transport::message::{
     Among, GroupPage, GroupQuery, Page, Query, Row, Selection, ShardRequest, ShardResponse,
     SkippedDocuments,
@@ -29,6 +29,51 @@ const PAGE_BYTES: usize = 1 << 20;
 const SELECTED_DOCUMENTS: usize = 5_000;
 
 impl Core {
+    /// Begins a query on a state that is at most `max_age` old; also returns how old it may be.
+    pub(super) async fn stale_query(
+        &self,
+        shard: ShardId,
+        replica: &Group<Shard>,
+        request: ShardRequest,
+        max_age: Duration,
+        timeout: Duration,
+    ) -> Answer<(ShardResponse, Duration)> {
+        let (ShardRequest::Query { handle, .. } | ShardRequest::Group { handle, .. }) = request
+        else {
+            return Err(mismatched().into());
+        };
+        // Before the wait, so that who closes it meanwhile finds it.
+        let running = self.cursors.begin(handle, shard, timeout);
+        let age = self.fresh_within(shard, replica, max_age, timeout).await?;
+        Ok((self.begin(running, &replica.state(), request).await?, age))
+    }
+
+    /// Begins a query on a state of the shard.
+    async fn begin(
+        &self,
+        running: Running,
+        state: &ShardView,
+        request: ShardRequest,
+    ) -> Answer<ShardResponse> {
+        match request {
+            ShardRequest::Query { database, query, .. } => {
+                let (view, lambdas) = (state.database(database)?, Lambdas::compile(&query)?);
+                if query.deny_full_scan {
+                    lambdas.asked(&query).allowed(&view)?;
+                }
+                let execution = lambdas.start(view, &query);
+                let execution = execution.cancelled_by(running.stop());
+                self.page(running, Box::new(execution)).await
+            }
+            ShardRequest::Group { database, grouping, .. } => {
+                let view = state.database(database)?;
+                let (groups, skipped) = self.group(&running, view, grouping).await?;
+                self.groups(running, groups, skipped)
+            }
+            _ => Err(mismatched().into()),
+        }
+    }
+
     /// Answers a query, or asks for its next page.
     pub(super) async fn query(
         &self,
@@ -38,21 +83,10 @@ impl Core {
         timeout: Duration,
     ) -> Answer<ShardResponse> {
         match request {
-            ShardRequest::Query { database, handle, query } => {
+            ShardRequest::Query { handle, .. } | ShardRequest::Group { handle, .. } => {
                 let running = self.cursors.begin(handle, shard, timeout);
-                let view = view(replica, database, timeout).await?;
-                let lambdas = Lambdas::compile(&query)?;
-                if query.deny_full_scan {
-                    lambdas.asked(&query).allowed(&view)?;
-                }
-                let execution = lambdas.start(view, &query).cancelled_by(running.stop());
-                self.page(running, Box::new(execution)).await
-            }
-            ShardRequest::Group { database, handle, grouping } => {
-                let running = self.cursors.begin(handle, shard, timeout);
-                let view = view(replica, database, timeout).await?;
-                let (groups, skipped) = self.group(&running, view, grouping).await?;
-                self.groups(running, groups, skipped)
+                replica.read_barrier(timeout).await?;
+                self.begin(running, &replica.state(), request).await
             }
             ShardRequest::Select { database, handle, filter, among, deny_full_scan } => {
                 let running = self.cursors.begin(handle, shard, timeout);
@@ -214,10 +248,10 @@ impl Lambdas {
         Asked {
             filter: self.filter.as_ref(),
             order: self.order.as_ref().map(|(key, descending)| (key, *descending)),
-            select: self.select.as_ref(),
-            limit: query.limit,
-            strict: query.strict,
             skip: 0,
+            limit: query.limit,
+            select: self.select.as_ref(),
+            strict: query.strict,
         }
     }
 }

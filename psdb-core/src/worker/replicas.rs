@@ -23,13 +23,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
-use crate::env::{Env, Instant};
+use crate::env::{Env, Instant, Task};
 use crate::raft::{Group, GroupOptions, LogHome, RaftConfig};
 use crate::shard::Shard;
 use crate::sharding::{Placement, ShardMap};
 use crate::transport::Transport;
-use crate::types::{Epoch, GroupId, NodeId, Result, ShardId};
+use crate::types::{Epoch, Error, GroupId, NodeId, Result, ShardId};
 
 /// How many log segments may gather before a group that holds them is made to take a snapshot.
 const SEGMENTS_KEPT: usize = 4;
@@ -42,10 +43,20 @@ pub(super) struct Replicas {
     config: RaftConfig,
     home: LogHome,
     transport: Arc<dyn Transport>,
-    running: RwLock<BTreeMap<ShardId, Group<Shard>>>,
+    running: RwLock<BTreeMap<ShardId, Running>>,
     map: RwLock<Arc<ShardMap>>,
     /// When the first map came.
     placed_at: RwLock<Option<Instant>>,
+    failure: Failure,
+}
+
+/// Where a replica that has failed says so. The first one counts.
+pub(super) type Failure = Arc<watch::Sender<Option<Error>>>;
+
+/// A replica and who watches over it.
+struct Running {
+    group: Group<Shard>,
+    _watch: Task<()>,
 }
 
 impl Replicas {
@@ -55,17 +66,19 @@ impl Replicas {
         config: RaftConfig,
         home: LogHome,
         transport: Arc<dyn Transport>,
+        failure: Failure,
     ) -> Replicas {
         let (running, map, placed_at) = (RwLock::default(), RwLock::default(), RwLock::default());
-        Replicas { env, node, config, home, transport, running, map, placed_at }
+        Replicas { env, node, config, home, transport, running, map, placed_at, failure }
     }
 
     pub(super) fn get(&self, shard: ShardId) -> Option<Group<Shard>> {
-        self.running.read().get(&shard).cloned()
+        self.running.read().get(&shard).map(|running| running.group.clone())
     }
 
     pub(super) fn all(&self) -> BTreeMap<ShardId, Group<Shard>> {
-        self.running.read().clone()
+        let running = self.running.read();
+        running.iter().map(|(shard, running)| (*shard, running.group.clone())).collect()
     }
 
     pub(super) fn epoch(&self) -> Epoch {
@@ -136,8 +149,9 @@ impl Replicas {
             node: number,
             config: self.config.clone(),
         };
-        let replica = Group::start(options, &self.home, self.transport.clone()).await?;
-        self.running.write().insert(shard, replica);
+        let group = Group::start(options, &self.home, self.transport.clone()).await?;
+        let watch = self.env.spawn(watch_over(group.clone(), self.failure.clone()));
+        self.running.write().insert(shard, Running { group, _watch: watch });
         Ok(())
     }
 
@@ -160,7 +174,21 @@ impl Replicas {
     pub(super) async fn shutdown(&self) {
         let running = std::mem::take(&mut *self.running.write());
         for replica in running.into_values() {
-            replica.shutdown().await;
+            replica.group.shutdown().await;
         }
     }
+}
+
+/// Tells when a replica has failed. A panic of the engine is none of a status: the replica would
+/// look like one that moved away.
+async fn watch_over(group: Group<Shard>, failure: Failure) {
+    let error = group.failed().await;
+    tracing::error!(group = %group.id(), %error, "a replica has failed; this worker has to end");
+    failure.send_if_modified(|first| {
+        let is_first = first.is_none();
+        if is_first {
+            *first = Some(error);
+        }
+        is_first
+    });
 }

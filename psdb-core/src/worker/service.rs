@@ -98,9 +98,7 @@ impl Core {
                 Ok(ShardResponse::ReadIndex(replica.applied()))
             }
             ShardRequest::Stale { max_age, request } => {
-                let age = self.fresh_within(shard, replica, max_age, timeout).await?;
-                let response = Box::new(self.read(shard, replica, *request, timeout).await?);
-                Ok(ShardResponse::Stale { age, response })
+                self.stale(shard, replica, max_age, *request, timeout).await
             }
             ShardRequest::Query { .. }
             | ShardRequest::Group { .. }
@@ -123,6 +121,27 @@ impl Core {
         }
     }
 
+    /// Reads from a state that may be a little old.
+    async fn stale(
+        &self,
+        shard: ShardId,
+        replica: &Group<Shard>,
+        max_age: Duration,
+        request: ShardRequest,
+        timeout: Duration,
+    ) -> Answer<ShardResponse> {
+        let (response, age) = match request {
+            request @ (ShardRequest::Query { .. } | ShardRequest::Group { .. }) => {
+                self.stale_query(shard, replica, request, max_age, timeout).await?
+            }
+            request => {
+                let age = self.fresh_within(shard, replica, max_age, timeout).await?;
+                (self.read(shard, replica, request, timeout).await?, age)
+            }
+        };
+        Ok(ShardResponse::Stale { age, response: Box::new(response) })
+    }
+
     /// Reads from the state as it is here now.
     async fn read(
         &self,
@@ -135,11 +154,15 @@ impl Core {
         match request {
             ShardRequest::Get { database, ids } => {
                 let view = state.database(database)?;
-                let documents = ids.iter().map(|id| {
-                    let found = view.get(id)?;
-                    Ok(found.map(|document| document.bytes().clone()))
-                });
-                Ok(ShardResponse::Documents(documents.collect::<Result<_>>()?))
+                let read = move || {
+                    let found = ids.iter().map(|id| view.get(id));
+                    let bytes = found.map(|found| Ok(found?.map(|found| found.bytes().clone())));
+                    bytes.collect::<Result<Vec<_>>>()
+                };
+                // Where nothing has to be read, another thread would take longer than the work.
+                let may_wait = replica.reads_may_wait();
+                let documents = if may_wait { self.env.blocking(read).await } else { read() };
+                Ok(ShardResponse::Documents(documents?))
             }
             ShardRequest::Count { database, handle, filter, deny_full_scan } => {
                 let running = self.cursors.begin(handle, shard, timeout);

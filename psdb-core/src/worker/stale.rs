@@ -13,7 +13,9 @@
 //!
 //! Invariant: an age is never understated.
 //!
-//! Left out: queries of several pages, whose cursors live where they began.
+//! A query of several pages shows the state it began with; its cursor lives where it began.
+//!
+//! Left out: selections of documents to be changed, which must see the newest state.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use psdb_core::Error;
 use psdb_core::cluster::invariants::{Invariants, check_trees};
+use psdb_core::env::Fault;
 
 use crate::writers::{DELAY, Writers};
-use crate::{PATIENCE, leading_master, restart_everything, three_and_three};
+use crate::{PATIENCE, eventually, leading_master, restart_everything, three_and_three};
 
 #[tokio::test(start_paused = true)]
 async fn nothing_acknowledged_is_lost_when_a_master_leader_and_a_worker_die() {
@@ -91,4 +93,38 @@ async fn documents_flow_on_while_the_master_leader_is_dead() {
     let took = env.instant().elapsed_since(begun);
     assert!(took < Duration::from_secs(3), "the masters were without a leader for {took:?}");
     writers.stop().await;
+}
+
+/// A disk that fails takes its node out as a whole, whichever of its replicas met it.
+#[tokio::test(start_paused = true)]
+async fn a_node_whose_disk_fails_ends_and_the_others_go_on() {
+    for seed in 15..18 {
+        let cluster = three_and_three(seed).start().await.expect("starts");
+        let mut invariants = Invariants::default();
+        let notes = cluster.client().create_database("notes").shards(4).await.expect("creates");
+        cluster.delay(DELAY);
+        let writers = Writers::start(&cluster, "notes", 4);
+        writers.progress(&cluster, 50).await;
+        for node in ["worker-1".to_owned(), leading_master(&cluster).await] {
+            let disk = cluster.fail_disk(&node).await.expect("simulated");
+            let fault = if seed % 2 == 0 { Fault::SyncError } else { Fault::WriteError };
+            disk.fail_at(1 + cluster.env().random_below(5), fault);
+            eventually(&cluster, "its end", || async {
+                cluster.failure(&node).await.expect("exists").is_some()
+            })
+            .await;
+            let failure = cluster.failure(&node).await.expect("exists").expect("failed");
+            assert!(matches!(failure, Error::Storage { .. }), "{failure}");
+            let running = cluster.nodes().await.into_iter().filter(|node| node.running).count();
+            assert_eq!(running, 5, "only {node} has ended");
+            writers.progress(&cluster, 50).await;
+            invariants.check(&cluster).await.expect("holds");
+            cluster.restart(&node).await.expect("restarts from its disk");
+            cluster.settle(PATIENCE).await.expect("settles");
+        }
+        let ledger = writers.stop().await;
+        cluster.settle(PATIENCE).await.expect("settles");
+        invariants.check(&cluster).await.expect("holds");
+        ledger.verify(&notes).await.expect("every acknowledged document is there");
+    }
 }

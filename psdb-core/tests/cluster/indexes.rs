@@ -1,6 +1,8 @@
 //! Proves that indexes come and go while a cluster is in use and its masters die: what was wanted is
 //! built on every shard by whoever leads, a dropped one is gone, and answers stay the same.
 
+use std::time::Duration;
+
 use psdb_core::cluster::invariants::check_trees;
 use psdb_core::transport::message::IndexState;
 use psdb_core::{Client, Database, Error};
@@ -145,6 +147,26 @@ async fn a_policy_refuses_scans_and_nothing_else() {
     denied(other.count(scan).await.map(|_| ()), "another client's count");
     database.set_deny_full_scan(false).await.expect("changes");
     assert_eq!(database.count(scan).await.expect("is allowed at once").count, 16);
-    cluster.env().sleep(std::time::Duration::from_secs(5)).await;
+    cluster.env().sleep(Duration::from_secs(5)).await;
     assert_eq!(other.count(scan).await.expect("is allowed").count, 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn queries_go_on_without_masters() {
+    let cluster = three_and_three(85).start().await.expect("starts");
+    let client = cluster.client();
+    let database = client.create_database("kept").index("k").deny_full_scan().shards(4).await;
+    let database = database.expect("creates");
+    database.insert_many((0..50).map(|n| json!({"k": n % 5}))).await.expect("answers");
+    for master in ["master-1", "master-2", "master-3"] {
+        cluster.crash(master).await.expect("crashes");
+    }
+    // By now the masters would be asked again how the database may be read.
+    cluster.env().sleep(Duration::from_secs(6)).await;
+    let begin = cluster.env().instant();
+    assert_eq!(database.count("lambda d: d['k'] == 1").await.expect("counts").count, 10);
+    let took = cluster.env().instant().elapsed_since(begin);
+    assert!(took < Duration::from_secs(1), "{took:?} for a count that needs no master");
+    let scan = database.count("lambda d: d.get('x') == 1").await;
+    assert!(matches!(scan, Err(Error::FullScanDenied { .. })), "{scan:?}");
 }

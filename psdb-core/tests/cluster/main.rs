@@ -7,7 +7,10 @@
 mod databases;
 mod disk_full;
 mod failover;
+mod founding;
 mod health;
+mod identity;
+mod idle;
 mod index_builds;
 mod indexes;
 mod lifecycle;
@@ -56,11 +59,14 @@ async fn eventually<F: Future<Output = bool>>(
     assert!(waited.await.is_ok(), "{what} did not come about within {PATIENCE:?}");
 }
 
-/// The master that leads.
+/// The master that leads, once one does.
 async fn leading_master(cluster: &Cluster) -> String {
-    let statuses = cluster.master_status().await;
-    let leader = statuses.into_iter().find(|(_, status)| status.role == Role::Leader);
-    leader.expect("the masters have a leader").0
+    let find = || async {
+        let statuses = cluster.master_status().await;
+        statuses.into_iter().find(|(_, status)| status.role == Role::Leader)
+    };
+    eventually(cluster, "a leader of the masters", || async { find().await.is_some() }).await;
+    find().await.expect("it has just been seen").0
 }
 
 /// Crashes every node at once and starts them again from their disks.

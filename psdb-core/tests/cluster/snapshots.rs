@@ -5,6 +5,7 @@ use psdb_core::raft::RaftConfig;
 use psdb_core::{LogIndex, ShardId};
 use serde_json::json;
 
+use crate::writers::{DELAY, Writers};
 use crate::{PATIENCE, eventually, restart_everything, three_and_three};
 
 fn small_logs() -> RaftConfig {
@@ -49,4 +50,73 @@ async fn a_follower_that_was_down_past_a_purge_catches_up_by_snapshot() {
     cluster.settle(PATIENCE).await.expect("settles");
     invariants.check(&cluster).await.expect("holds after a restart of all");
     assert_eq!(notes.count_all().await.expect("counts").count, 201);
+}
+
+/// Lets a follower fall `entries` behind, one write each, and come back while writing goes on.
+async fn far_behind(seed: u64, entries: usize) {
+    let raft = RaftConfig {
+        batch_requests: 1,
+        snapshot_after: 400,
+        keep_entries: 100,
+        chunk_bytes: 16 << 10,
+        ..RaftConfig::default()
+    };
+    // Up to two checkpoints, what is kept after them, and what comes while they are written.
+    let most_in_memory = 2 * raft.snapshot_after + raft.keep_entries + 400;
+    let cluster = three_and_three(seed).shards(1).raft(raft).start().await.expect("starts");
+    let mut invariants = Invariants::default();
+    let notes = cluster.client().create_database("notes").shards(1).await.expect("creates");
+    cluster.settle(PATIENCE).await.expect("settles");
+    let shard = ShardId(0);
+    let left_at = cluster.shard_status(shard).await["worker-3"].last_log;
+    cluster.crash("worker-3").await.expect("crashes");
+    cluster.delay(DELAY);
+    let writers = Writers::start(&cluster, "notes", 16);
+    for _ in 0..entries.div_ceil(500) {
+        writers.progress(&cluster, 500).await;
+    }
+    let reached = cluster.shard_status(shard).await["worker-1"].applied;
+    assert!(reached.0 >= left_at.0 + entries as u64, "{reached} is not far from {left_at}");
+
+    cluster.restart("worker-3").await.expect("restarts");
+    let begun = cluster.env().instant();
+    loop {
+        writers.progress(&cluster, 20).await;
+        let statuses = cluster.shard_status(shard).await;
+        for (node, status) in &statuses {
+            let held = status.last_log.0 - status.purged.0;
+            assert!(held <= most_in_memory, "{node} holds {held} entries");
+        }
+        let first = statuses.values().map(|status| status.applied).max().expect("some run");
+        let follower = statuses.get("worker-3").map_or(LogIndex(0), |status| status.applied);
+        if follower.0 + 100 >= first.0 {
+            assert!(follower > reached, "writing goes on");
+            break;
+        }
+        let took = cluster.env().instant().elapsed_since(begun);
+        assert!(took < PATIENCE, "worker-3 has applied {follower} of {first} after {took:?}");
+    }
+    // It stays: what it lacks does not grow again.
+    for _ in 0..10 {
+        writers.progress(&cluster, 50).await;
+        let statuses = cluster.shard_status(shard).await;
+        let first = statuses.values().map(|status| status.applied).max().expect("some run");
+        let follower = statuses["worker-3"].applied;
+        assert!(follower.0 + 200 >= first.0, "worker-3 has applied {follower} of {first}");
+    }
+    let ledger = writers.stop().await;
+    cluster.settle(PATIENCE).await.expect("settles");
+    invariants.check(&cluster).await.expect("holds");
+    ledger.verify(&notes).await.expect("every acknowledged document is there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_far_behind_catches_up_under_write_load() {
+    far_behind(17, 3_000).await;
+}
+
+#[ignore = "takes minutes: a hundred thousand entries"]
+#[tokio::test(start_paused = true)]
+async fn a_follower_a_hundred_thousand_entries_behind_catches_up_under_write_load() {
+    far_behind(18, 100_000).await;
 }

@@ -164,11 +164,11 @@ async fn a_worker_whose_disk_was_replaced_is_refused() {
     cluster.wipe("worker-3").await.expect("wipes");
     cluster.restart("worker-3").await.expect("starts on an empty disk");
     eventually(&cluster, "the refusal", || async {
-        cluster.refusal("worker-3").await.expect("exists").is_some()
+        cluster.failure("worker-3").await.expect("exists").is_some()
     })
     .await;
-    let refusal = cluster.refusal("worker-3").await.expect("exists").expect("refused");
-    assert!(matches!(refusal, Error::Directory { .. }), "{refusal}");
+    let refusal = cluster.failure("worker-3").await.expect("exists").expect("refused");
+    assert!(matches!(refusal, Error::WrongIdentity { .. }), "{refusal}");
     assert!(refusal.to_string().contains("under a new name"), "{refusal}");
     assert!(!holds_something(&cluster, "worker-3").await, "it must not vote");
 }

@@ -63,6 +63,12 @@ impl Process {
         }
     }
 
+    /// Runs it to its end, which must come by itself.
+    pub(crate) fn run(&self) -> std::process::Output {
+        let ran = Command::new(&self.command[0]).args(&self.command[1..]).output();
+        ran.expect("the binary starts")
+    }
+
     /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

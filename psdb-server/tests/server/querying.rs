@@ -118,7 +118,11 @@ async fn groups_and_different_values_come_in_order() {
 
 #[tokio::test]
 async fn a_plan_is_told_as_text_and_as_json() {
-    let (_cluster, mut api) = items().await;
+    let (cluster, mut api) = items().await;
+    // Enough others for the index to be worth using.
+    let others = (0..400).map(|n| serde_json::json!({"k": 1_000 + n, "n": 0}));
+    let items = cluster.client(&["m1"]).await.database("items");
+    items.insert_many(others).await.expect("it answers");
     let ask = |filter: &str| v1::ExplainQueryRequest {
         query: Some(v1::QueryDocumentsRequest { limit: Some(5), ..query(filter) }),
     };

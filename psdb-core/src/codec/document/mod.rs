@@ -105,6 +105,11 @@ impl EncodedDocument {
         EncodedDocument(bytes)
     }
 
+    /// The same document in memory of its own, for whoever keeps it for long.
+    pub(crate) fn detached(&self) -> Self {
+        EncodedDocument(Bytes::copy_from_slice(&self.0))
+    }
+
     /// The encoded bytes.
     pub fn bytes(&self) -> &Bytes {
         &self.0

@@ -53,6 +53,10 @@ impl Directory {
         self.visible.keys()
     }
 
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&String, &Arc<Node>)> {
+        self.visible.iter()
+    }
+
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.visible.values()
     }

@@ -151,6 +151,26 @@ impl SimDisk {
         self.lock_state().faults.plan(n, fault);
     }
 
+    /// Another disk that holds what this one shows now, all of it durable, as a backup would.
+    pub fn backup(&self) -> SimDisk {
+        let (copy, state) = (SimDisk::new(), self.lock_state());
+        let made = "a new disk takes every write";
+        for (path, directory) in &state.directories {
+            copy.create_dir_all(path).expect(made);
+            for (name, node) in directory.entries() {
+                let image = node.image.lock();
+                let mut bytes = vec![0; image.len() as usize];
+                image.read(&mut bytes, 0);
+                let file = copy.open(&path.join(name), OpenMode::Create).expect(made);
+                file.write_at(&bytes, 0).expect(made);
+                file.sync().expect(made);
+            }
+            copy.sync_dir(path).expect(made);
+        }
+        drop(state);
+        copy
+    }
+
     /// Forgets the planned faults that have not come yet.
     pub fn clear_faults(&self) {
         self.lock_state().faults = Faults::default();

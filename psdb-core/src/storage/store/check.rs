@@ -50,6 +50,8 @@ pub struct TreeReport {
     pub branches: u64,
     /// The overflow pages of its long values.
     pub overflow_pages: u64,
+    /// Entries that it should have besides, and that cannot be read.
+    pub missing: u64,
 }
 
 /// Something that is wrong in a file.
@@ -186,6 +188,7 @@ impl<'a> Check<'a> {
             let (found, known) = (tree.entries, root.entries);
             self.report.add(offset, format!("tree {name:?} has {found} entries, not {known}"));
         }
+        tree.missing = root.entries.saturating_sub(tree.entries);
         self.report.trees.push(tree);
         Ok(())
     }

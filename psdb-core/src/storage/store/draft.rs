@@ -65,7 +65,7 @@ impl Store {
         let failed = |error| StorageError::io("create", part, error);
         let file = disk.open(part, OpenMode::Create).map_err(failed)?;
         write_empty(&*file).map_err(failed)?;
-        let store = Store::fresh(Pager::new(file, path, cache))?;
+        let store = Store::newest(Pager::new(file, path, cache))?;
         Ok((store, Draft { disk: disk.clone(), part: part.to_owned(), path: path.to_owned() }))
     }
 }

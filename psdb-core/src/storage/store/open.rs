@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 
 use super::eras::Eras;
 use super::value::{chain_pages, read_chain};
-use super::{Catalog, Shared, Store, catalog};
+use super::{Catalog, Shared, Snapshot, Store, catalog};
 use crate::env::{Disk, File, OpenMode};
 use crate::storage::StorageError;
 use crate::storage::checkpoint::Progress;
@@ -91,6 +91,22 @@ impl Store {
         Store::open_existing(disk, path, cache)
     }
 
+    /// The trees of the file at `path`, which no store has open, as opening would find them. The
+    /// file is not changed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::open`].
+    pub fn view_file(
+        disk: &dyn Disk,
+        path: &Path,
+        cache: PageCache,
+    ) -> Result<Snapshot, StorageError> {
+        let file = disk.open(path, OpenMode::Read);
+        let file = file.map_err(|error| StorageError::io("open", path, error))?;
+        Ok(Store::newest(Pager::new(file, path, cache))?.snapshot())
+    }
+
     fn open_existing(
         disk: &dyn Disk,
         path: &Path,
@@ -128,15 +144,16 @@ impl Store {
         Ok((Store::assemble(pager, newest, older), opened))
     }
 
-    /// The store of a file that was just made, and of which nothing need be durable.
-    pub(super) fn fresh(pager: Pager) -> Result<Store, StorageError> {
+    /// The store of a file of which nothing need be durable: one that was just made, or that will
+    /// not be written.
+    pub(super) fn newest(pager: Pager) -> Result<Store, StorageError> {
         let (mut found, mut damage) = load_all(&pager)?;
-        let none = || StorageError::corrupt(pager.path(), 0, "a new file has no checkpoint");
+        let none = || StorageError::corrupt(pager.path(), 0, "there is no superblock");
         found.sort_unstable_by_key(|(superblock, _)| superblock.generation);
-        let mut whole = found.into_iter().filter_map(|(_, loaded)| loaded);
-        match (whole.next(), whole.next()) {
-            (Some(older), Some(newest)) => Ok(Store::assemble(pager, newest, Some(older))),
-            _ => Err(damage.pop().unwrap_or_else(none)),
+        let mut whole: Vec<Loaded> = found.into_iter().filter_map(|(_, loaded)| loaded).collect();
+        match whole.pop() {
+            Some(newest) => Ok(Store::assemble(pager, newest, whole.pop())),
+            None => Err(damage.pop().unwrap_or_else(none)),
         }
     }
 

@@ -223,7 +223,19 @@ impl Wal {
     /// [`StorageError::Corrupt`] with file and offset where opening would refuse;
     /// [`StorageError::Io`].
     pub fn check(disk: &dyn Disk, dir: &Path) -> Result<WalReport, StorageError> {
-        recovery::check(disk, dir)
+        Ok(recovery::read_only(disk, dir)?.0)
+    }
+
+    /// As [`Wal::check`], and gives back what the log holds.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Wal::check`].
+    pub fn read_only(
+        disk: &dyn Disk,
+        dir: &Path,
+    ) -> Result<(WalReport, BTreeMap<u64, RecoveredStream>), StorageError> {
+        recovery::read_only(disk, dir)
     }
 
     /// Queues `records`, to be written together or not at all, and returns at once.

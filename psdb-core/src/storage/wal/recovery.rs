@@ -71,18 +71,22 @@ pub(super) fn recover(
 }
 
 /// Verifies the log in `dir` without changing anything.
-pub(super) fn check(disk: &dyn Disk, dir: &Path) -> Result<WalReport, StorageError> {
+pub(super) fn read_only(
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<(WalReport, BTreeMap<u64, RecoveredStream>), StorageError> {
     let names = disk.list(dir).map_err(|error| StorageError::io("list", dir, error))?;
     let (replay, last, streams) = read_all(disk, dir, &names, OpenMode::Read)?;
     let entries = streams.values().map(|stream| stream.entries.len() as u64);
     let torn_bytes = last.map_or(0, |last| last.torn_bytes);
-    Ok(WalReport {
+    let report = WalReport {
         segments: replay.ledger.segments() as u64,
         streams: streams.len() as u64,
         entries: entries.sum(),
         torn_bytes,
         is_sealed: replay.is_sealed && torn_bytes == 0,
-    })
+    };
+    Ok((report, streams))
 }
 
 type ReadLog = (Replay, Option<LastSegment>, BTreeMap<u64, RecoveredStream>);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::IndexDefinition;
+use super::introduction::{Introduction, Stage};
 use super::lock::{LockRequest, LockResponse};
 use crate::codec::PageKey;
 use crate::sharding::{RingSpec, ShardMap};
@@ -160,6 +161,8 @@ pub struct WorkerInfo {
 /// One master, as `masters` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MasterInfo {
+    /// Its name; its number in Raft until it has introduced itself to the one that answers.
+    pub name: String,
     /// Its number in Raft.
     pub node: NodeId,
     /// Where it is reached.
@@ -197,7 +200,7 @@ pub struct ShardInfo {
     pub bytes: u64,
 }
 
-/// A request to the masters; every one is served by their leader, linearizably.
+/// A request to the masters; every one but the last is served by their leader, linearizably.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum MasterRequest {
     /// Creates a database on the least-loaded shards and opens it there.
@@ -308,6 +311,8 @@ pub enum MasterRequest {
     ListShards,
     /// About locks.
     Lock(LockRequest),
+    /// A master's first words to another. Answered by every master for itself, at any time.
+    Introduce(Introduction),
 }
 
 /// The answer to a [`MasterRequest`], inside a [`super::Reply`].
@@ -340,4 +345,6 @@ pub enum MasterResponse {
     Shards(Vec<ShardInfo>),
     /// About locks.
     Lock(LockResponse),
+    /// The one that introduced itself is noted here; how far this master has got itself.
+    Introduced(Stage),
 }

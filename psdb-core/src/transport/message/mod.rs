@@ -6,11 +6,13 @@
 //! Left out: Raft's own messages, which only `raft` reads.
 
 mod index;
+mod introduction;
 mod lock;
 mod master;
 mod shard;
 
 pub use index::IndexDefinition;
+pub use introduction::{Introduction, Stage};
 pub use lock::{LockClaim, LockInfo, LockLease, LockRequest, LockResponse};
 pub use master::{
     DatabaseInfo, DatabaseState, Heartbeat, HeartbeatReply, MasterInfo, MasterRequest,

@@ -147,7 +147,8 @@ pub enum ShardRequest {
     Stale {
         /// How old the answer may be.
         max_age: Duration,
-        /// What to read: [`ShardRequest::Get`], [`ShardRequest::Count`] or [`ShardRequest::Stats`].
+        /// What to read: [`ShardRequest::Get`], [`ShardRequest::Count`], [`ShardRequest::Stats`],
+        /// [`ShardRequest::Query`] or [`ShardRequest::Group`].
         request: Box<ShardRequest>,
     },
     /// Brings the shard's group one step nearer to having exactly these members. Asked for again

@@ -124,6 +124,9 @@ pub(super) async fn take_built_lambdas_and_explain_themselves(client: &Client) {
     assert_eq!(done.modified, 3);
     let done = built.delete_many(get("seen").equals(true)).await.expect("it deletes");
     assert_eq!(done.deleted, 3);
+    // Enough others for the index to be worth using.
+    let others = (0..300).map(|n| json!({"k": 1_000 + n, "n": 0}));
+    built.insert_many(others).await.expect("it answers");
     let plan = built.explain(filter()).await.expect("it explains").to_string();
     assert!(plan.contains("filter lambda d: d['k'] == 1 and d['n'] > 20\n"), "{plan}");
     assert!(plan.contains("index k where k == 1\n"), "{plan}");
