@@ -2,7 +2,8 @@
 //!
 //! `--quick` takes under two minutes and says little; `--check` exits with 1 when a goal is missed.
 //! The last line is `goals met: N of M`. The page `docs/benchmarks/storage.md` is written by full
-//! runs only.
+//! runs only. `--alone QUESTION` (`put`, `puts`, `batches`, `load`, `reads`, `scans`) asks one question
+//! of PSDB and redb only, for a profiler and for whoever changes the code.
 
 mod engine;
 mod measure;
@@ -61,6 +62,11 @@ fn main() {
     }
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let plan = if has("--quick") { QUICK } else { FULL };
+    if let [flag, question, ..] = &arguments[..]
+        && flag == "--alone"
+    {
+        return alone(question);
+    }
     let dir = tempfile::tempdir_in(scratch()).expect("a directory");
     let load_before = load();
     let mut report = Report::default();
@@ -83,6 +89,47 @@ fn main() {
     println!("goals met: {met} of {all}");
     if has("--check") && met < all {
         std::process::exit(1);
+    }
+}
+
+/// Asks one question of PSDB and of redb, in many short turns.
+fn alone(question: &str) {
+    let dir = tempfile::tempdir_in(scratch()).expect("a directory");
+    let (time, entries) = (Duration::from_millis(400), 300_000);
+    let load = |engine: &dyn Engine| {
+        engine.load(&mut (0..entries).map(|n| (key(n), value(n))));
+        entries
+    };
+    let engines: Vec<_> = MAKERS[..2]
+        .iter()
+        .map(|maker| {
+            let dir = tempfile::tempdir_in(dir.path()).expect("a directory").keep();
+            let engine = (maker.open)(&dir);
+            if matches!(question, "reads" | "reads4" | "scans") {
+                load(&*engine);
+            }
+            (maker.name, engine)
+        })
+        .collect();
+    let mut all: BTreeMap<&str, Vec<Rate>> = BTreeMap::new();
+    for round in 0..12 {
+        for (name, engine) in &engines {
+            let asked = match question {
+                "put" => measure::durable_puts(&**engine, 1, time, round + 1),
+                "puts" => measure::durable_puts(&**engine, 64, time, round + 1),
+                "batches" => measure::durable_batches(&**engine, time, round),
+                "load" => rate(|| load(&**engine)),
+                "reads" => measure::reads(&**engine, 1, entries, time),
+                "reads4" => measure::reads(&**engine, 4, entries, time),
+                "scans" => measure::scans(&**engine, entries, time),
+                unknown => panic!("there is no question '{unknown}'"),
+            };
+            all.entry(name).or_default().push(asked);
+        }
+    }
+    for (name, rates) in all {
+        let Rate { per_second, cpu_micros } = median_rate(rates);
+        println!("{question} {name:8} {per_second:>12.0}/s {cpu_micros:>9.3} CPU-µs");
     }
 }
 
@@ -121,9 +168,6 @@ fn ask(
 }
 
 fn durable(plan: &Plan, dir: &Path, report: &mut Report) {
-    let syncs =
-        (0..plan.rounds * 2 + 1).map(|_| measure::sync_latency(dir, 200).as_secs_f64() * 1e6);
-    let sync = median(syncs.collect());
     let engines = open_all(dir);
     ask(plan, ONE, report, &engines, |engine, round| {
         measure::durable_puts(engine, 1, plan.time, round + 1)
@@ -134,9 +178,30 @@ fn durable(plan: &Plan, dir: &Path, report: &mut Report) {
     ask(plan, BATCH, report, &engines, |engine, round| {
         measure::durable_batches(engine, plan.time, round)
     });
-    report.figure("fdatasync of a preallocated 512-byte append", format!("{sync:.0} µs"));
-    let single = 1e6 / report.rate(ONE, "psdb");
-    report.at_most("single durable put, times an fdatasync", single / sync, 1.3);
+    let (put, sync) = put_and_sync(plan, dir, &*engines[0].2);
+    report.figure(
+        "median of a single durable put, and of an fdatasync of a preallocated 512-byte append",
+        format!("{put:.0} µs, {sync:.0} µs"),
+    );
+    report.at_most("single durable put, times an fdatasync", put / sync, 1.3);
+}
+
+/// The medians of a durable put and of a bare sync, in microseconds, measured in short turns.
+fn put_and_sync(plan: &Plan, dir: &Path, engine: &dyn Engine) -> (f64, f64) {
+    let (mut puts, mut syncs) = (Vec::new(), Vec::new());
+    for turn in 0..20 * plan.rounds as u64 {
+        syncs.extend(measure::sync_latencies(dir, 50));
+        let mut left = 50;
+        let goes_on = || {
+            left -= 1;
+            left >= 0
+        };
+        puts.extend(measure::put_latencies(engine, goes_on, turn + 7_000));
+    }
+    let micros = |latencies: Vec<Duration>| {
+        median(latencies.iter().map(|latency| latency.as_secs_f64() * 1e6).collect())
+    };
+    (micros(puts), micros(syncs))
 }
 
 fn loaded(plan: &Plan, dir: &Path, report: &mut Report) {

@@ -118,24 +118,23 @@ pub fn put_latencies(
     latencies
 }
 
-/// The latency of an fdatasync after 512 bytes were written into a preallocated file: the median.
-pub fn sync_latency(dir: &Path, count: usize) -> Duration {
+/// The latencies of an fdatasync after 512 bytes were written into a preallocated file.
+pub fn sync_latencies(dir: &Path, count: usize) -> Vec<Duration> {
     use std::os::unix::fs::FileExt;
     let path = dir.join("sync");
-    fs::write(&path, vec![0; 16 << 20]).expect("a file");
+    fs::write(&path, vec![0; 1 << 20]).expect("a file");
     let file = fs::OpenOptions::new().write(true).open(&path).expect("the file");
     file.sync_all().expect("sync");
-    let mut latencies: Vec<Duration> = (0..count as u64)
+    let latencies = (0..count as u64)
         .map(|at| {
             let start = Instant::now();
-            file.write_all_at(&[at as u8; 512], at * 512 % (16 << 20)).expect("write");
+            file.write_all_at(&[at as u8; 512], at * 512 % (1 << 20)).expect("write");
             file.sync_data().expect("sync");
             start.elapsed()
         })
         .collect();
-    latencies.sort_unstable();
     fs::remove_file(path).expect("remove");
-    latencies[latencies.len() / 2]
+    latencies
 }
 
 /// The bytes on disk of a directory and all below it.

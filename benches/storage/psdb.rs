@@ -132,7 +132,7 @@ impl State {
             store.begin_checkpoint(&note).expect("a checkpoint begins")
         };
         std::thread::spawn(move || {
-            checkpoint.write().expect("a checkpoint is written");
+            checkpoint.write_gently().expect("a checkpoint is written");
             let older = self.store.lock().expect("no panics").older_note();
             if let Some(through) = older.first_chunk().map(|note| u64::from_le_bytes(*note))
                 && through > 0

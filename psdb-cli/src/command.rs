@@ -47,8 +47,11 @@ pub(crate) enum Command {
         page: Option<Page>,
     },
     Query(Query),
-    /// Says how a query would be run.
-    Explain(Query),
+    /// Says how a query would be run, or what came of running it.
+    Explain {
+        query: Query,
+        analyze: bool,
+    },
     Count {
         filter: Option<Lambda>,
     },

@@ -99,9 +99,11 @@ pub(crate) const TOPICS: &[Topic] = &[
     ),
     topic(
         "explain",
-        "explain LAMBDA [sort LAMBDA [desc]] [skip N] [limit N] [select LAMBDA] [strict]",
-        "show how a query would be run, without running it",
-        "The plan is a tree, the last step first. Shards that would do the same are one branch.\n\n  \
+        "explain [analyze] LAMBDA [sort LAMBDA [desc]] [skip N] [limit N] [select LAMBDA] [strict]",
+        "show how a query would be run, or, with 'analyze', what came of running it",
+        "The plan is a tree, the last step first. Shards that would do the same are one branch. With \
+         'analyze' the query runs on every shard; what was read, how many results there were and how \
+         long it took is shown in place of the results.\n\n  \
          explain lambda d: d[\"Director\"] == \"Steven Spielberg\"",
     ),
     topic("count", "count [LAMBDA]", "count the documents a lambda matches, or all", LAMBDA),

@@ -78,10 +78,7 @@ impl Parser<'_> {
             "read" => Command::Read { id: self.word("a document's id")? },
             "readall" => self.read_all()?,
             "query" => Command::Query(self.query()?),
-            "explain" => match self.query()? {
-                Query { page: Some(_), .. } => return Err("a plan has no pages".to_string()),
-                query => Command::Explain(query),
-            },
+            "explain" => self.explain()?,
             "count" => Command::Count { filter: self.tokens.lambda()? },
             "distinct" | "group" => self.group()?,
             "update_many" => self.update_many()?,
@@ -224,6 +221,14 @@ impl Parser<'_> {
         }
         let skip = skip.unwrap_or(0);
         Ok(Query { filter, sort, descending, skip, limit, select, strict, page })
+    }
+
+    fn explain(&mut self) -> Parsed<Command> {
+        let analyze = self.flag("analyze")?;
+        match self.query()? {
+            Query { page: Some(_), .. } => Err("a plan has no pages".to_string()),
+            query => Ok(Command::Explain { query, analyze }),
+        }
     }
 
     /// `group`, or `distinct`, which is the same without an aggregate.

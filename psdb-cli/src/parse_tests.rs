@@ -202,6 +202,14 @@ fn indexes_policies_and_pages() {
         Command::Create { deny_full_scan: true, shards: Some(2), .. } => {}
         other => panic!("{other:?}"),
     }
+    for (text, wanted) in [("explain lambda d: d", false), ("explain analyze lambda d: d", true)] {
+        match parsed(text) {
+            Command::Explain { query, analyze } => {
+                assert_eq!((query.filter, analyze), (bare("lambda d: d"), wanted));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
     let page = |size, token: Option<&str>| Some(Page { size, token: token.map(str::to_string) });
     assert_eq!(parsed("readall page 3"), Command::ReadAll { limit: None, page: page(3, None) });
     assert_eq!(

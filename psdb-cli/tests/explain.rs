@@ -63,3 +63,25 @@ fn mistakes_are_those_of_a_query() {
     assert_eq!(run(&["explain"], "").code, 2);
     assert_eq!(run(&["-d", "nobody", "explain", "lambda d: True"], "").code, 3);
 }
+
+#[test]
+fn analyzing_runs_the_query_and_counts() {
+    let script = begin() + "explain analyze 'lambda d: d[\"k\"] == 1' sort 'lambda d: d[\"n\"]'\n";
+    let ran = run(&["-o", "json"], script);
+    let plan = &ran.objects()[162]["plan"];
+    let shards = plan["inputs"].as_array().expect("a branch for each shard");
+    let (mut results, mut read) = (0, 0);
+    for shard in shards {
+        let analyzed = &shard["inputs"][0];
+        assert_eq!(analyzed["step"], "analyzed", "{plan}");
+        assert!(analyzed["micros"].as_u64().is_some(), "{plan}");
+        let mut step = analyzed;
+        while let Some(input) = step["inputs"].get(0) {
+            step = input;
+        }
+        let number = |name: &str| step[name].as_u64().unwrap_or_else(|| panic!("{name}: {plan}"));
+        results += number("results");
+        read += number("documents_read");
+    }
+    assert_eq!((results, read), (4, 4), "{plan}");
+}

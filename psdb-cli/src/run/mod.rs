@@ -83,7 +83,7 @@ impl Runner {
             Command::Read { id } => self.read(&id).await,
             Command::ReadAll { limit, page } => self.read_all(limit, page).await,
             Command::Query(query) => self.query(query).await,
-            Command::Explain(query) => self.explain(query).await,
+            Command::Explain { query, analyze } => self.explain(&query, analyze).await,
             Command::Count { filter } => self.count(filter).await,
             Command::Distinct(group) => self.distinct(&group).await,
             Command::Group(group) => self.group(&group).await,

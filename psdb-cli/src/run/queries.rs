@@ -29,10 +29,11 @@ impl Runner {
         }
     }
 
-    pub(super) async fn explain(&mut self, query: Query) -> Done {
+    pub(super) async fn explain(&mut self, query: &Query, analyze: bool) -> Done {
         let database = self.current()?;
-        let failed = |error| lambda_failure(error, &lambdas_of_query(&query));
-        let plan = self.backend.explain(&database, find_of(&query)).await.map_err(failed)?;
+        let failed = |error| lambda_failure(error, &lambdas_of_query(query));
+        let plan = self.backend.explain(&database, find_of(query), analyze).await;
+        let plan = plan.map_err(failed)?;
         let json = Json::Raw(plan.to_value().to_json());
         self.output.answer("explain", plan.to_string().trim_end(), vec![("plan", json)])
     }

@@ -248,8 +248,8 @@ impl Backend for Double {
         })
     }
 
-    fn explain<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, PlanTree> {
-        self.with(format!("explain {find:?}"), |state| {
+    fn explain<'a>(&'a self, database: &'a str, find: Find, analyze: bool) -> Reply<'a, PlanTree> {
+        self.with(format!("explain {analyze} {find:?}"), |state| {
             documents(state, database)?;
             let scan = PlanTree::new("scan", "scan of all documents");
             Ok(PlanTree::new("merge", "merge by _id").over([scan]))

@@ -247,12 +247,14 @@ impl Backend for Local {
         })
     }
 
-    fn explain<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, PlanTree> {
+    fn explain<'a>(&'a self, database: &'a str, find: Find, analyze: bool) -> Reply<'a, PlanTree> {
         let (query, select) = self.described(database, find);
         Box::pin(async move {
-            match select {
-                Some(select) => query.select(select).explain().await,
-                None => query.explain().await,
+            match (select, analyze) {
+                (Some(select), false) => query.select(select).explain().await,
+                (Some(select), true) => query.select(select).analyze().await,
+                (None, false) => query.explain().await,
+                (None, true) => query.analyze().await,
             }
         })
     }

@@ -142,8 +142,8 @@ pub(crate) trait Backend: Send + Sync {
     fn find<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, Box<dyn Cursor>>;
     /// Reads one page of a query's results.
     fn page<'a>(&'a self, database: &'a str, find: Find, page: Page) -> Reply<'a, PageOf>;
-    /// Says how a query would be run.
-    fn explain<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, PlanTree>;
+    /// Says how a query would be run, or what came of running it.
+    fn explain<'a>(&'a self, database: &'a str, find: Find, analyze: bool) -> Reply<'a, PlanTree>;
     fn count<'a>(
         &'a self,
         database: &'a str,

@@ -1,8 +1,8 @@
 //! How a query would be run on all shards of a database, as one tree.
 //!
-//! Every shard says how it would run its part; parts that differ in nothing but what they are
-//! expected to cost become one branch, whose estimates are their sums. Above them stands what the
-//! client does with their results.
+//! Every shard says how it would run its part; parts of the same steps become one branch, which
+//! expects what all of them expect together. Above them
+//! stands what the client does with their results.
 //!
 //! Left out: how a shard decides (`query`).
 
@@ -47,39 +47,16 @@ fn merge(query: &Query) -> PlanTree {
 fn branches(parts: Vec<(ShardId, PlanTree)>) -> Vec<PlanTree> {
     let mut branches: Vec<(Vec<ShardId>, PlanTree)> = Vec::new();
     for (shard, tree) in parts {
-        match branches.iter_mut().find(|(_, known)| alike(known, &tree)) {
+        let text = tree.to_string();
+        match branches.iter_mut().find(|(_, known)| known.to_string() == text) {
             Some((shards, known)) => {
                 shards.push(shard);
-                add_estimates(known, &tree);
+                known.add_estimates(&tree);
             }
             None => branches.push((vec![shard], tree)),
         }
     }
     branches.into_iter().map(|(shards, tree)| branch(&shards, tree)).collect()
-}
-
-/// Whether a fact is what the planner expects, which depends on a shard's documents.
-fn is_estimate(name: &str) -> bool {
-    name.starts_with("estimated_")
-}
-
-/// Whether two shards do the same.
-fn alike(a: &PlanTree, b: &PlanTree) -> bool {
-    let certain = |tree: &PlanTree| -> Vec<(String, Value)> {
-        tree.facts.iter().filter(|(name, _)| !is_estimate(name)).cloned().collect()
-    };
-    (&a.step, &a.text, certain(a), a.inputs.len()) == (&b.step, &b.text, certain(b), b.inputs.len())
-        && a.inputs.iter().zip(&b.inputs).all(|(a, b)| alike(a, b))
-}
-
-/// Adds the estimates of a tree to those of one that is alike.
-fn add_estimates(sum: &mut PlanTree, more: &PlanTree) {
-    for (name, value) in sum.facts.iter_mut().filter(|(name, _)| is_estimate(name)) {
-        if let (Value::Int(sum), Some(Value::Int(more))) = (value, more.get(name)) {
-            *sum = sum.saturating_add(*more);
-        }
-    }
-    sum.inputs.iter_mut().zip(&more.inputs).for_each(|(sum, more)| add_estimates(sum, more));
 }
 
 fn branch(shards: &[ShardId], tree: PlanTree) -> PlanTree {
@@ -98,7 +75,7 @@ mod tests {
     use super::merged;
     use crate::query::PlanTree;
     use crate::transport::message::{Order, Query};
-    use crate::types::{ShardId, Value};
+    use crate::types::ShardId;
 
     #[test]
     fn equal_parts_are_one_branch() {
@@ -116,18 +93,5 @@ first 3
          └─ index n
 ";
         assert_eq!(merged(&query, 2, Some(3), parts).to_string(), expected);
-    }
-
-    #[test]
-    fn estimates_keep_nobody_apart_and_are_summed() {
-        let part = |shard, documents| {
-            let step =
-                PlanTree::new("x", "scan").fact("estimated_documents", Value::Int(documents));
-            (ShardId(shard), PlanTree::new("filter", "filter").over([step]))
-        };
-        let tree = merged(&Query::default(), 0, None, vec![part(0, 3), part(1, 4), part(2, 5)]);
-        assert_eq!(tree.inputs.len(), 1, "{tree}");
-        let scan = tree.find("x").expect("a step");
-        assert_eq!(scan.get("estimated_documents"), Some(&Value::Int(12)));
     }
 }

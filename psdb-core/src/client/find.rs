@@ -119,14 +119,52 @@ impl<T: FromDocument> Find<T> {
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn explain(mut self) -> Result<PlanTree> {
+    pub async fn explain(self) -> Result<PlanTree> {
+        self.explained(false).await
+    }
+
+    /// Runs the query on every shard, sends no results, and says for each how it was run: how many
+    /// entries and documents were read, how many results there were, and how long that took.
+    ///
+    /// # Errors
+    ///
+    /// As [`Find::explain`], and as for running it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use psdb_core::{Cluster, Value};
+    /// use serde_json::json;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let cluster = Cluster::memory().await?;
+    /// let users = cluster.client().create_database("users").shards(1).await?;
+    /// users.insert_many([json!({"age": 36}), json!({"age": 17}), json!({})]).await?;
+    /// let plan = users.find("lambda d: d['age'] > 30").analyze().await?;
+    /// let scan = plan.find("scan").expect("there is no index");
+    /// assert_eq!(scan.get("documents_read"), Some(&Value::Int(3)));
+    /// assert_eq!((scan.get("results"), scan.get("skipped")), (Some(&Value::Int(1)), Some(&Value::Int(1))));
+    /// assert!(plan.find("analyzed").is_some_and(|step| step.get("micros").is_some()));
+    /// # Ok::<(), psdb_core::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn analyze(self) -> Result<PlanTree> {
+        self.explained(true).await
+    }
+
+    async fn explained(mut self, analyze: bool) -> Result<PlanTree> {
         self.prepare()?;
-        let asked = self.database.ask_all(None, |info| ShardRequest::Explain {
+        let handle = Handle::new(self.database.router().clone(), self.database.timeout());
+        let asked = self.database.ask_all(Some(&handle), |info| ShardRequest::Explain {
             database: info.id,
-            query: self.query.clone(),
+            handle: handle.number(),
+            query: Query { deny_full_scan: info.deny_full_scan, ..self.query.clone() },
+            analyze,
         });
         let mut parts = Vec::new();
         for (shard, response) in asked.await? {
+            handle.ended(shard);
             match response {
                 ShardResponse::Explained(tree) => parts.push((shard, tree)),
                 _ => return Err(mismatched(&format!("shard {shard}"))),
@@ -194,6 +232,15 @@ impl Select {
     /// As [`Find::explain`].
     pub async fn explain(self) -> Result<PlanTree> {
         self.0.explain().await
+    }
+
+    /// Runs the query and says how that went, as [`Find::analyze`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Find::analyze`].
+    pub async fn analyze(self) -> Result<PlanTree> {
+        self.0.analyze().await
     }
 
     async fn run(self) -> Result<SelectedCursor> {

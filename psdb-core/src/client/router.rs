@@ -463,6 +463,7 @@ fn attempt_of(request: &ShardRequest) -> Duration {
         ShardRequest::Query { .. }
         | ShardRequest::Group { .. }
         | ShardRequest::Select { .. }
+        | ShardRequest::Explain { .. }
         | ShardRequest::Count { .. }
         | ShardRequest::NextPage { .. } => QUERY_ATTEMPT,
         _ => ATTEMPT,

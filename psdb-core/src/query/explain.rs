@@ -13,7 +13,7 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::executor::Execution;
 use super::plan::{Chosen, Plan};
@@ -59,12 +59,16 @@ pub fn explain<S: Source>(source: &S, asked: &Asked<'_>) -> Result<PlanTree> {
 }
 
 /// Runs a query to its end and gives its steps with what they did: how many entries and documents were
-/// read, and how many results there were.
+/// read, and how many results there were. It ends soon after `cancelled` becomes true.
 ///
 /// # Errors
 ///
 /// As for running the query.
-pub fn analyze<S: Source>(source: S, asked: &Asked<'_>) -> Result<PlanTree> {
+pub fn analyze<S: Source>(
+    source: S,
+    asked: &Asked<'_>,
+    cancelled: Option<Arc<AtomicBool>>,
+) -> Result<PlanTree> {
     let chosen = choose(&source, asked.wanted())?;
     let read = Read::default();
     let counting = Counting { source, read: read.clone() };
@@ -72,6 +76,9 @@ pub fn analyze<S: Source>(source: S, asked: &Asked<'_>) -> Result<PlanTree> {
     let limit = asked.wanted().limit;
     let execution = Execution::new(counting, asked.filter.cloned(), order, limit);
     let mut execution = execution.selecting(asked.select.cloned()).strict(asked.strict);
+    if let Some(cancelled) = cancelled {
+        execution = execution.cancelled_by(cancelled);
+    }
     let (mut results, mut skipped, mut finished) = (0, 0, false);
     while !finished {
         let page = execution.next_page(PAGE_RESULTS, PAGE_BYTES)?;

@@ -66,6 +66,21 @@ impl PlanTree {
         self
     }
 
+    /// Adds the estimates of another tree of the same steps.
+    pub fn add_estimates(&mut self, other: &PlanTree) {
+        for (name, value) in &mut self.facts {
+            let theirs = other.facts.iter().find(|(known, _)| known == name);
+            if let (Value::Int(ours), Some((_, Value::Int(theirs)))) = (value, theirs)
+                && name.starts_with("estimated_")
+            {
+                *ours += theirs;
+            }
+        }
+        for (input, theirs) in self.inputs.iter_mut().zip(&other.inputs) {
+            input.add_estimates(theirs);
+        }
+    }
+
     /// The first step of this kind, if there is one.
     pub fn find(&self, step: &str) -> Option<&PlanTree> {
         if self.step == step {

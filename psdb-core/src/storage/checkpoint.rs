@@ -32,9 +32,10 @@ use super::pager::Pager;
 use super::store::{Catalog, EraGuard, Root, Shared, encode_catalog};
 use super::superblock::{self, Chain, Superblock};
 
-/// After so many pages a sync: one large sync at the end would hold up those of the log, which
-/// commonly is on the same disk. 2 MiB.
+/// After so many pages a sync, 2 MiB, so that the last one has not everything to write.
 const SYNC_PAGES: usize = 256;
+/// The same for a checkpoint beside others' work, 128 KiB.
+const GENTLE_PAGES: usize = 16;
 
 /// What a checkpoint wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,9 +76,24 @@ impl Checkpoint {
     /// # Errors
     ///
     /// [`StorageError::Io`] when the disk refuses; the store is poisoned then.
-    pub fn write(mut self) -> Result<CheckpointStats, StorageError> {
+    pub fn write(self) -> Result<CheckpointStats, StorageError> {
+        self.write_by(SYNC_PAGES)
+    }
+
+    /// Writes it in small parts, for a store whose log goes on meanwhile on the same disk: a sync of
+    /// the log waits for whatever the disk was given before, so that must never be much. Takes
+    /// longer than [`Checkpoint::write`]. Blocks as well.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Checkpoint::write`].
+    pub fn write_gently(self) -> Result<CheckpointStats, StorageError> {
+        self.write_by(GENTLE_PAGES)
+    }
+
+    fn write_by(mut self, sync_pages: usize) -> Result<CheckpointStats, StorageError> {
         let written_before = self.shared.pager.pages_written();
-        let superblock = self.write_pages()?;
+        let superblock = self.write_pages(sync_pages)?;
         self.shared.pager.sync()?;
         self.write_superblock(&superblock)?;
         self.is_written = true;
@@ -90,10 +106,10 @@ impl Checkpoint {
         &self.shared.pager
     }
 
-    fn write_pages(&mut self) -> Result<Superblock, StorageError> {
-        for pages in std::mem::take(&mut self.pages).chunks(SYNC_PAGES) {
+    fn write_pages(&mut self, sync_pages: usize) -> Result<Superblock, StorageError> {
+        for pages in std::mem::take(&mut self.pages).chunks(sync_pages) {
             self.pager().write(pages.iter().copied())?;
-            if pages.len() == SYNC_PAGES {
+            if pages.len() == sync_pages {
                 self.pager().sync()?;
             }
         }

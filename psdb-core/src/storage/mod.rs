@@ -41,3 +41,6 @@ pub use store::{Direction, Draft, Range, Snapshot, Store, StoreReport};
 pub use superblock::MAX_NOTE_BYTES;
 pub(crate) use wal::lock_directory;
 pub use wal::{Record, RecoveredStream, Wal, WalOptions, WalReport};
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use super::Core;
 use super::cursors::{Running, Work};
 use super::service::{Answer, mismatched, view};
 use crate::query::{
-    self, Asked, Counted, Execution, Found, Grouping, Meter, Program, Results, Skipped,
+    self, Asked, Counted, Execution, Found, Grouping, Meter, PlanTree, Program, Results, Skipped,
 };
 use crate::raft::Group;
 use crate::shard::{DatabaseView, Shard, ShardView};
@@ -19,7 +19,7 @@ use crate::transport::message::{
     Among, GroupPage, GroupQuery, Page, Query, Row, Selection, ShardRequest, ShardResponse,
     SkippedDocuments,
 };
-use crate::types::{DocumentId, Result, ShardId};
+use crate::types::{DocumentId, Result, ShardId, Value};
 
 /// How many results one page holds at most.
 const PAGE_RESULTS: usize = 1_000;
@@ -97,10 +97,10 @@ impl Core {
                 }
                 self.select(&running, view, filter, among).await
             }
-            ShardRequest::Explain { database, query } => {
+            ShardRequest::Explain { database, handle, query, analyze } => {
+                let running = self.cursors.begin(handle, shard, timeout);
                 let view = view(replica, database, timeout).await?;
-                let lambdas = Lambdas::compile(&query)?;
-                Ok(ShardResponse::Explained(query::explain(&view, &lambdas.asked(&query))?))
+                Ok(ShardResponse::Explained(self.explain(&running, view, query, analyze).await?))
             }
             ShardRequest::NextPage { handle, cursor } => {
                 match self.cursors.resume((handle, cursor), shard, timeout)? {
@@ -180,6 +180,29 @@ impl Core {
         Ok(ShardResponse::Groups(GroupPage { groups: page, cursor, skipped: told }))
     }
 
+    async fn explain(
+        &self,
+        running: &Running,
+        view: DatabaseView,
+        asked: Query,
+        analyze: bool,
+    ) -> Result<PlanTree> {
+        let lambdas = Lambdas::compile(&asked)?;
+        if !analyze {
+            return query::explain(&view, &lambdas.asked(&asked));
+        }
+        if asked.deny_full_scan {
+            lambdas.asked(&asked).allowed(&view)?;
+        }
+        let (stop, begun) = (running.stop(), self.env.instant());
+        let work = move || query::analyze(view, &lambdas.asked(&asked), Some(stop));
+        let tree = self.run(running, work).await?;
+        let took = self.env.instant().elapsed_since(begun);
+        let text = format!("took {:.1} ms", took.as_secs_f64() * 1e3);
+        let micros = Value::Int(took.as_micros() as i128);
+        Ok(PlanTree::new("analyzed", text).fact("micros", micros).over([tree]))
+    }
+
     async fn select(
         &self,
         running: &Running,
@@ -256,7 +279,7 @@ impl Lambdas {
     }
 }
 
-fn row(found: Found) -> (Option<crate::types::Value>, Row) {
+fn row(found: Found) -> (Option<Value>, Row) {
     let row = match found.selected {
         None => Row::Document(found.document.bytes().clone()),
         Some(value) => Row::Selected(DocumentId::from(query::id_of(&found.document)), value),

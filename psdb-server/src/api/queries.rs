@@ -172,16 +172,19 @@ async fn page(
     Ok(messages)
 }
 
-/// Says how a query would be run.
+/// Says how a query would be run, or what came of running it.
 pub(super) async fn explain(
     client: &Client,
     request: v1::ExplainQueryRequest,
 ) -> psdb::Result<v1::ExplainQueryResponse> {
+    let analyze = request.analyze;
     let request = request.query.unwrap_or_default();
     let query = described(client, &request);
-    let tree = match request.select {
-        Some(select) => query.select(select).explain().await?,
-        None => query.explain().await?,
+    let tree = match (request.select, analyze) {
+        (Some(select), false) => query.select(select).explain().await?,
+        (Some(select), true) => query.select(select).analyze().await?,
+        (None, false) => query.explain().await?,
+        (None, true) => query.analyze().await?,
     };
     let plan = tree.to_string();
     Ok(v1::ExplainQueryResponse { plan, tree: tree.to_value().to_json().into() })

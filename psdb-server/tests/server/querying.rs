@@ -125,7 +125,11 @@ async fn a_plan_is_told_as_text_and_as_json() {
     items.insert_many(others).await.expect("it answers");
     let ask = |filter: &str| v1::ExplainQueryRequest {
         query: Some(v1::QueryDocumentsRequest { limit: Some(5), ..query(filter) }),
+        analyze: false,
     };
+    let analyze = v1::ExplainQueryRequest { analyze: true, ..ask("lambda d: d.k == 1") };
+    let ran = api.explain_query(analyze).await.expect("it answers").into_inner();
+    assert!(ran.plan.contains("took ") && ran.plan.contains(" results)"), "{}", ran.plan);
     let plan = api.explain_query(ask("lambda d: d.k == 1 and d.n > 3")).await;
     let plan = plan.expect("it answers").into_inner();
     assert!(plan.plan.starts_with("first 5\n└─ merge by _id\n"), "{}", plan.plan);

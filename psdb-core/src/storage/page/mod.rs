@@ -23,6 +23,7 @@
 //! - `slots`: cells of any length in the order of their keys.
 //! - `leaf`, `branch`: what the cells hold.
 //! - `overflow`: chains of pages for what is too long for a cell.
+//! - `hints`: a short way to a key, in memory only.
 //!
 //! Invariants:
 //! 1. A page that was decoded has only valid cells in strictly ascending order, whatever the
@@ -32,6 +33,7 @@
 //! Left out: compression, and prefixes shared by the keys of a leaf; separators are cut instead.
 
 mod branch;
+mod hints;
 mod leaf;
 mod overflow;
 mod slots;
@@ -41,6 +43,7 @@ mod tests;
 
 use std::fmt;
 
+use hints::Hints;
 pub(super) use leaf::{Value, ValueCell};
 pub(super) use overflow::OVERFLOW_BYTES;
 pub(super) use slots::Halves;
@@ -148,15 +151,22 @@ impl Kind {
 }
 
 /// One page.
-#[derive(Clone)]
 pub(super) struct Page {
     /// Not boxed: pages are shared as a whole, and a lookup should not follow two pointers.
     bytes: [u8; PAGE_BYTES],
+    /// Only in memory, and only while the page stays as it is.
+    hints: Option<Hints>,
+}
+
+impl Clone for Page {
+    fn clone(&self) -> Page {
+        Page { bytes: self.bytes, hints: None }
+    }
 }
 
 impl Page {
     fn new(kind: Kind, level: u8, generation: u64) -> Page {
-        let mut page = Page { bytes: [0; PAGE_BYTES] };
+        let mut page = Page { bytes: [0; PAGE_BYTES], hints: None };
         page.bytes[KIND] = kind.code();
         page.bytes[LEVEL] = level;
         page.put_u64(GENERATION, generation);
@@ -169,7 +179,7 @@ impl Page {
         let Ok(bytes) = bytes.try_into() else {
             return Err(format!("{} bytes are not a page", bytes.len()));
         };
-        let page = Page { bytes };
+        let page = Page { bytes, hints: None };
         let (stored, computed) = (u32_at(&page.bytes, CHECKSUM), page.computed_checksum());
         if stored != computed {
             return Err(format!("checksum {stored:#010x}, expected {computed:#010x}"));
@@ -282,7 +292,8 @@ impl Page {
 impl fmt::Debug for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = Kind::of(self.bytes[KIND]);
-        f.debug_struct("Page").field("kind", &kind).field("count", &self.count()).finish()
+        let mut debug = f.debug_struct("Page");
+        debug.field("kind", &kind).field("count", &self.count()).finish_non_exhaustive()
     }
 }
 

@@ -153,7 +153,7 @@ impl Page {
 
     /// Where `key` is, or where it would be.
     pub(in crate::storage) fn search(&self, key: &[u8]) -> Result<usize, usize> {
-        let (mut low, mut high) = (0, self.count());
+        let (mut low, mut high) = self.hinted(key);
         let (slots, skip) = (self.slots(), self.key_offset());
         while low < high {
             let middle = usize::midpoint(low, high);
@@ -177,6 +177,7 @@ impl Page {
 
     /// Puts a cell before the `at`-th, if there is room.
     pub(super) fn insert_cell(&mut self, at: usize, cell: &[u8]) -> bool {
+        self.hints = None;
         let (slots, count) = (self.slots(), self.count());
         let end = slots + count * SLOT_BYTES;
         let needed = cell.len() + SLOT_BYTES;
@@ -198,6 +199,7 @@ impl Page {
 
     /// Removes the `at`-th cell.
     pub(super) fn remove_cell(&mut self, at: usize) {
+        self.hints = None;
         let (slots, count, offset) = (self.slots(), self.count(), self.slot(at));
         let length = self.cell_length(offset);
         let slot = slots + at * SLOT_BYTES;

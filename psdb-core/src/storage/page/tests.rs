@@ -236,7 +236,47 @@ fn merging_gives_all_entries_of_both() {
     assert_eq!((0..4).map(|at| left.child(at).id.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
 }
 
+/// Asks a page for keys that are there, near there and elsewhere, with hints and without.
+fn check_hints(page: &Page, others: &[Vec<u8>]) {
+    let mut hinted = page.clone();
+    hinted.add_hints();
+    let mut asked: Vec<Vec<u8>> = others.to_vec();
+    for at in 0..page.count() {
+        let key = page.key(at);
+        asked.push(key.to_vec());
+        asked.push(key[..key.len().saturating_sub(1)].to_vec());
+        asked.push([key, &[0]].concat());
+        asked.push(key.iter().map(|byte| byte.wrapping_add(1)).collect());
+    }
+    for key in asked {
+        assert_eq!(hinted.search(&key), page.search(&key), "{key:?}");
+    }
+    assert!(page.count() < 8 || hinted.hints.is_some(), "there are hints");
+    assert!(hinted.clone().hints.is_none(), "a copy is made to be changed");
+}
+
 proptest! {
+    #[test]
+    fn hints_lead_to_the_same_places(
+        changes in prop::collection::vec(change(), 0..60),
+        prefix in prop::collection::vec(0..3_u8, 0..40),
+        others in prop::collection::vec(key(), 0..20),
+    ) {
+        check_hints(&changed(changes).0, &others);
+        // Keys that share a long beginning, and some that end within it.
+        let mut page = Page::leaf(1);
+        for n in 0..100_u32 {
+            let key = [&prefix[..], &n.to_be_bytes()[(n % 3) as usize..]].concat();
+            if let Err(at) = page.search(&key) {
+                page.put_entry(at, &cell(&key, b"v"), false);
+            }
+        }
+        check_hints(&page, &others);
+        page.add_hints();
+        page.remove_entry(0);
+        assert!(page.hints.is_none(), "a changed page has none");
+    }
+
     #[test]
     fn a_leaf_agrees_with_a_map(changes in prop::collection::vec(change(), 0..80)) {
         changed(changes);

@@ -253,6 +253,19 @@ impl PageCache {
         Some(change(Arc::make_mut(&mut frame.page)))
     }
 
+    /// Changes a dirty page that was made after `era`.
+    pub(super) fn update_since<R>(
+        &self,
+        key: Key,
+        era: Option<u64>,
+        change: impl FnOnce(&mut Page) -> R,
+    ) -> Option<R> {
+        let mut shard = self.shard(key).write();
+        let frame = shard.frames.get_mut(&key.0)?;
+        let is_own = frame.is_dirty && Some(frame.birth) > era;
+        is_own.then(|| change(Arc::make_mut(&mut frame.page)))
+    }
+
     /// Says that `written` is on disk, in the form of `image`; from now on it may be dropped.
     pub(super) fn settle(&self, key: Key, written: &Arc<Page>, image: Page) {
         let mut shard = self.shard(key).write();

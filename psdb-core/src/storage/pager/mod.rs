@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -46,6 +46,7 @@ pub(super) struct Pager {
     store: u32,
     checksums: Mutex<HashMap<PageId, (u64, u32)>>,
     failure: Mutex<Option<StorageError>>,
+    has_failed: AtomicBool,
     pages_read: AtomicU64,
     pages_written: AtomicU64,
 }
@@ -59,6 +60,7 @@ impl Pager {
             cache,
             checksums: Mutex::default(),
             failure: Mutex::default(),
+            has_failed: AtomicBool::new(false),
             pages_read: AtomicU64::new(0),
             pages_written: AtomicU64::new(0),
         }
@@ -109,7 +111,8 @@ impl Pager {
     }
 
     fn load(&self, pointer: Pointer) -> Result<Arc<Page>, StorageError> {
-        let page = self.read(pointer)?;
+        let mut page = self.read(pointer)?;
+        page.add_hints();
         Ok(self.cache.add_clean(self.key(pointer.id), Arc::new(page)))
     }
 
@@ -147,6 +150,16 @@ impl Pager {
     pub(super) fn update<R>(&self, id: PageId, change: impl FnOnce(&mut Page) -> R) -> R {
         let changed = self.cache.update(self.key(id), change);
         changed.expect("only dirty pages are changed, and those stay in memory")
+    }
+
+    /// Changes a page if it is dirty and was made after `era`.
+    pub(super) fn update_since<R>(
+        &self,
+        id: PageId,
+        era: Option<u64>,
+        change: impl FnOnce(&mut Page) -> R,
+    ) -> Option<R> {
+        self.cache.update_since(self.key(id), era, change)
     }
 
     /// Changes a page if it is dirty.
@@ -244,14 +257,20 @@ impl Pager {
     fn write_images(&self, mut images: Vec<(PageId, Arc<Page>, Page)>) -> Result<(), StorageError> {
         images.sort_unstable_by_key(|(id, ..)| *id);
         for run in images.chunk_by(|(a, ..), (b, ..)| a.0 + 1 == b.0) {
-            let bytes: Vec<u8> = match run {
-                [(_, _, single)] => single.bytes().to_vec(),
-                _ => run.iter().flat_map(|(_, _, image)| image.bytes()).copied().collect(),
-            };
-            self.write_bytes(&bytes, run[0].0.offset())?;
+            let offset = run[0].0.offset();
+            if let [(_, _, single)] = run {
+                self.write_bytes(single.bytes(), offset)?;
+                continue;
+            }
+            let mut bytes = Vec::with_capacity(run.len() * PAGE_BYTES);
+            for (_, _, image) in run {
+                bytes.extend_from_slice(image.bytes());
+            }
+            self.write_bytes(&bytes, offset)?;
         }
         self.pages_written.fetch_add(images.len() as u64, Ordering::Relaxed);
-        for (id, page, image) in images {
+        for (id, page, mut image) in images {
+            image.add_hints();
             let entry = (image.generation(), image.sealed_checksum());
             self.checksums.lock().insert(id, entry);
             self.cache.settle(self.key(id), &page, image);
@@ -283,15 +302,13 @@ impl Pager {
     /// Notes that the file cannot be trusted any more, because of `error`.
     pub(super) fn fail(&self, error: StorageError) -> StorageError {
         self.failure.lock().get_or_insert_with(|| error.clone());
+        self.has_failed.store(true, Ordering::Release);
         error
     }
 
     /// Fails when something has failed before.
     pub(super) fn check_usable(&self) -> Result<(), StorageError> {
-        match &*self.failure.lock() {
-            None => Ok(()),
-            Some(_) => Err(StorageError::Poisoned),
-        }
+        if self.has_failed.load(Ordering::Acquire) { Err(StorageError::Poisoned) } else { Ok(()) }
     }
 }
 

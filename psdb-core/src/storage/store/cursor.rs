@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, Top};
 use super::value::read_chain;
 use super::{Root, read};
 use crate::storage::StorageError;
@@ -43,6 +43,8 @@ pub struct Range {
     leaf: Option<(Arc<Page>, usize)>,
     /// The bytes of the leaf, once somebody has asked for a value without copying it.
     leaf_bytes: Option<Bytes>,
+    /// The upper pages, if whoever began the range has them at hand.
+    top: Option<Arc<Top>>,
 }
 
 /// Lets values that stand in a page be handed out without copying them.
@@ -68,7 +70,24 @@ impl Range {
             Direction::Descending => (high, low),
         };
         let start = root.page.map(|page| (page, first));
-        Range { snapshot, direction, start, limit, path: Vec::new(), leaf: None, leaf_bytes: None }
+        let (path, leaf, leaf_bytes, top) = (Vec::new(), None, None, None);
+        Range { snapshot, direction, start, limit, path, leaf, leaf_bytes, top }
+    }
+
+    /// Lets the range find the upper pages of its tree there.
+    pub(super) fn begin_at(&mut self, top: Option<Arc<Top>>) {
+        self.top = top;
+    }
+
+    /// The page of `pointer`, to which the path leads.
+    fn page(&self, pointer: Pointer) -> Result<Arc<Page>, StorageError> {
+        let pager = self.snapshot.pager();
+        let kept = match (&self.top, &self.path[..]) {
+            (Some(top), []) => Some(top.root()),
+            (Some(top), [(_, at)]) => top.child(pager, *at)?,
+            _ => None,
+        };
+        kept.map_or_else(|| pager.get(pointer), |page| Ok(page.clone()))
     }
 
     /// Gives the next entry, key and value, to `look`, without copying what stands in a leaf.
@@ -225,7 +244,7 @@ impl Range {
     /// Goes down to the leaf of the first entry within `first`.
     fn descend(&mut self, mut pointer: Pointer, first: &Limit) -> Result<(), StorageError> {
         loop {
-            let page = self.snapshot.pager().get(pointer)?;
+            let page = self.page(pointer)?;
             match page.kind() {
                 Kind::Branch => {
                     let at = match (first, self.direction) {

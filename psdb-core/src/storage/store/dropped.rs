@@ -34,7 +34,7 @@ impl Store {
     /// As for [`Store::insert`].
     pub fn drop_tree(&mut self, tree: &[u8]) -> Result<(), StorageError> {
         self.begin_write()?;
-        self.tail = None;
+        self.finger.forget();
         let Some(root) = self.catalog.remove(tree).filter(|root| root.page.is_some()) else {
             return Ok(());
         };
@@ -94,7 +94,7 @@ impl Store {
             let pages = 1 + length / crate::storage::page::OVERFLOW_BYTES;
             return Ok(Freed { pages, is_gone: self.root(name).page.is_none() });
         }
-        let (path, place) = self.descend(top, &key)?;
+        let (path, place) = self.descend(top, &key, |_, _| ())?;
         self.free(place.leaf)?;
         let left = self.shrink_to_nothing(path, place.leaf)?;
         self.set_root(name, Root { page: left, entries: root.entries - page.count() as u64 });

@@ -27,12 +27,76 @@ pub(super) struct Place {
     pub(super) chain: Option<(u32, Pointer)>,
 }
 
-/// The last leaf of the tree that the last insert went to the end of. Whatever could give its
-/// place to another page forgets it.
-#[derive(Debug)]
-pub(super) struct Tail {
+/// The leaf that the last insert went to, and between which keys it lies: what is inserted next is
+/// often near. Whatever could give the leaf's place to another page forgets it.
+#[derive(Debug, Default)]
+pub(super) struct Finger {
     tree: Bytes,
-    leaf: Pointer,
+    leaf: Option<Pointer>,
+    bounds: Bounds,
+}
+
+/// The separators to the left and right of a leaf; none at the ends of the tree.
+#[derive(Debug, Default)]
+pub(super) struct Bounds {
+    low: Bound,
+    high: Bound,
+}
+
+/// A separator, whose memory is used again.
+#[derive(Debug, Default)]
+struct Bound {
+    is_set: bool,
+    key: Vec<u8>,
+}
+
+impl Bound {
+    fn set(&mut self, key: &[u8]) {
+        self.is_set = true;
+        self.key.clear();
+        self.key.extend_from_slice(key);
+    }
+
+    fn get(&self) -> Option<&[u8]> {
+        self.is_set.then_some(&self.key[..])
+    }
+}
+
+impl Bounds {
+    fn clear(&mut self) {
+        (self.low.is_set, self.high.is_set) = (false, false);
+    }
+
+    /// Narrows them to the `at`-th child of a branch.
+    fn narrow(&mut self, branch: &Page, at: usize) {
+        if at > 0 {
+            self.low.set(branch.key(at - 1));
+        }
+        if at < branch.count() {
+            self.high.set(branch.key(at));
+        }
+    }
+
+    fn contain(&self, key: &[u8]) -> bool {
+        self.low.get().is_none_or(|low| low <= key) && self.high.get().is_none_or(|high| key < high)
+    }
+}
+
+impl Finger {
+    /// A tree's name, without a copy if it is the tree of the last insert.
+    pub(super) fn name_of(&self, tree: &[u8]) -> Bytes {
+        if self.tree == tree { self.tree.clone() } else { Bytes::copy_from_slice(tree) }
+    }
+
+    /// From now on it points nowhere.
+    pub(super) fn forget(&mut self) {
+        self.leaf = None;
+    }
+
+    /// The leaf that holds `key` of a tree, if it is this one.
+    fn leaf_for(&self, tree: &[u8], key: &[u8]) -> Option<Pointer> {
+        self.leaf.filter(|_| self.tree == tree && self.bounds.contain(key))
+    }
 }
 
 /// A page that has been split: the separator and the page to its right.
@@ -58,11 +122,13 @@ impl Store {
     fn insert_into(&mut self, tree: &[u8], key: &[u8], value: &[u8]) -> Result<bool, StorageError> {
         let root = self.root(tree);
         let cell = self.value_cell(key, value)?;
-        if self.append(tree, key, &cell) {
-            self.set_root(tree, Root { entries: root.entries + 1, ..root });
-            return Ok(true);
+        if let Some(is_new) = self.insert_near(tree, key, &cell) {
+            if is_new {
+                self.set_root(tree, Root { entries: root.entries + 1, ..root });
+            }
+            return Ok(is_new);
         }
-        self.tail = None;
+        self.finger.forget();
         let Some(page) = root.page else {
             let mut leaf = Page::leaf(self.generation);
             assert!(leaf.put_entry(0, &cell, false), "an empty leaf has room for any entry");
@@ -70,46 +136,66 @@ impl Store {
             self.set_root(tree, Root { page, entries: 1 });
             return Ok(true);
         };
-        let (path, place) = self.descend(page, key)?;
+        let mut bounds = std::mem::take(&mut self.finger.bounds);
+        bounds.clear();
+        let (path, place) = self.descend(page, key, |branch, at| bounds.narrow(branch, at))?;
         if let Some((length, head)) = place.chain {
             self.free_chain(length, head)?;
         }
-        let (leaf, split) = self.put_into_leaf(&place, cell)?;
-        let last = split.as_ref().map_or(leaf, |(_, right)| *right);
-        let page = Some(self.ascend(path, &place, leaf, split)?);
-        let is_new = place.at.is_err();
-        self.set_root(tree, Root { page, entries: root.entries + u64::from(is_new) });
-        if place.is_last {
-            self.tail = Some(Tail { tree: Bytes::copy_from_slice(tree), leaf: last });
+        let (mut leaf, split) = self.put_into_leaf(&place, cell)?;
+        let root_page = self.ascend(path, &place, leaf, split.as_ref())?;
+        if let Some((separator, right)) = split {
+            if &separator[..] <= key {
+                bounds.low.set(&separator);
+                leaf = right;
+            } else {
+                bounds.high.set(&separator);
+            }
         }
+        let is_new = place.at.is_err();
+        let entries = root.entries + u64::from(is_new);
+        self.set_root(tree, Root { page: Some(root_page), entries });
+        if self.finger.tree != tree {
+            self.finger.tree = Bytes::copy_from_slice(tree);
+        }
+        self.finger.leaf = Some(leaf);
+        self.finger.bounds = bounds;
         Ok(is_new)
     }
 
-    /// Puts an entry at the end of its tree, if the last insert was there too and there is room.
-    fn append(&mut self, tree: &[u8], key: &[u8], cell: &ValueCell) -> bool {
-        let Some(tail) = self.tail.as_ref().filter(|tail| tail.tree == tree) else { return false };
-        let pager = &self.shared.pager;
-        if !pager.is_dirty_since(tail.leaf.id, self.era.newest_seen) {
-            return false;
-        }
-        pager.update(tail.leaf.id, |page| {
+    /// Puts an entry into the leaf of the last insert, if it belongs there, the leaf is the writer's
+    /// own and there is room; says whether its key is new.
+    fn insert_near(&mut self, tree: &[u8], key: &[u8], cell: &ValueCell) -> Option<bool> {
+        let leaf = self.finger.leaf_for(tree, key)?;
+        let put = self.shared.pager.update_since(leaf.id, self.era.newest_seen, |page| {
             let count = page.count();
-            let is_last = count.checked_sub(1).is_some_and(|last| page.key(last) < key);
-            is_last && page.put_entry(count, cell, false)
-        })
+            let at = match count.checked_sub(1) {
+                // Entries often come in order.
+                Some(last) if page.key(last) < key => Err(count),
+                _ => page.search(key),
+            };
+            match at {
+                Ok(at) if matches!(page.value(at), Value::Chain { .. }) => None,
+                Ok(at) => page.put_entry(at, cell, true).then_some(false),
+                Err(at) => page.put_entry(at, cell, false).then_some(true),
+            }
+        });
+        put.flatten()
     }
 
-    /// Walks down to where `key` is or would be.
+    /// Walks down to where `key` is or would be; `passed` sees each branch and which child is taken.
     pub(super) fn descend(
         &self,
         root: Pointer,
         key: &[u8],
+        mut passed: impl FnMut(&Page, usize),
     ) -> Result<(Vec<Step>, Place), StorageError> {
         let (mut path, mut pointer, mut is_last) = (Vec::new(), root, true);
         loop {
             let found = self.shared.pager.with(pointer, |page| match page.kind() {
                 Kind::Branch => {
                     let at = page.child_for(key);
+                    passed(page, at);
                     let is_last = at + 1 == page.children();
                     Ok((at, page.child(at), is_last, page.level()))
                 }
@@ -171,9 +257,9 @@ impl Store {
         mut path: Vec<Step>,
         place: &Place,
         leaf: Pointer,
-        mut split: Option<Split>,
+        split: Option<&Split>,
     ) -> Result<Pointer, StorageError> {
-        let (mut old, mut child) = (place.leaf, leaf);
+        let (mut old, mut child, mut split) = (place.leaf, leaf, split.cloned());
         let mut level = 0;
         while let Some(step) = path.pop() {
             if child.id == old.id && split.is_none() {

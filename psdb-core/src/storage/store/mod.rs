@@ -149,8 +149,8 @@ pub struct Store {
     /// Where the lists of the last checkpoint are.
     lists: Vec<PageId>,
     changed_pages: u64,
-    /// Where entries that arrive in order go on.
-    tail: Option<insert::Tail>,
+    /// Where the last insert went.
+    finger: insert::Finger,
 }
 
 impl Store {

@@ -179,7 +179,7 @@ impl Store {
             unwritten: std::collections::VecDeque::new(),
             lists,
             changed_pages: 0,
-            tail: None,
+            finger: super::insert::Finger::default(),
         }
     }
 }

@@ -78,7 +78,7 @@ impl Store {
     ///
     /// [`StorageError::Corrupt`] when it is not used, so that two pages must have pointed to it.
     pub(super) fn free(&mut self, pointer: Pointer) -> Result<(), StorageError> {
-        self.tail = None;
+        self.finger.forget();
         let last_begun = self.generation - 1;
         let checkpoint = (pointer.generation <= last_begun).then_some(last_begun);
         let is_visible = self.shared.pager.is_visible_at(pointer.id, self.era.newest_seen);
@@ -96,7 +96,7 @@ impl Store {
         match self.catalog.get(tree) {
             Some(known) if *known == root => {}
             _ => {
-                self.catalog.insert(bytes::Bytes::copy_from_slice(tree), root);
+                self.catalog.insert(self.finger.name_of(tree), root);
             }
         }
     }

@@ -38,7 +38,7 @@ impl Store {
     pub(super) fn remove_from(&mut self, tree: &[u8], key: &[u8]) -> Result<bool, StorageError> {
         let root = self.root(tree);
         let Some(page) = root.page else { return Ok(false) };
-        let (path, place) = self.descend(page, key)?;
+        let (path, place) = self.descend(page, key, |_, _| ())?;
         let Ok(at) = place.at else { return Ok(false) };
         if let Some((length, head)) = place.chain {
             self.free_chain(length, head)?;

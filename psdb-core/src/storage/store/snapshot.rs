@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
@@ -15,7 +15,7 @@ use super::cursor::{Direction, Range};
 use super::eras::EraGuard;
 use super::{Catalog, Root, Shared, read};
 use crate::storage::StorageError;
-use crate::storage::page::{Page, Pointer};
+use crate::storage::page::{Kind, Page, Pointer};
 use crate::storage::pager::Pager;
 
 /// All trees of a store at one moment, for any number of threads.
@@ -107,18 +107,67 @@ impl Snapshot {
 }
 
 impl Snapshot {
-    /// One of the trees, for many reads: its root is looked up once.
+    /// One of the trees, for many reads: its root is looked up once, and the branches right below it
+    /// once each. They stay in memory with the tree, beside the cache: some hundred pages at most.
     ///
     /// # Errors
     ///
     /// As for [`Snapshot::get`].
     pub fn tree(&self, name: &[u8]) -> Result<Tree, StorageError> {
         let root = self.root(name);
-        let page = match root.page {
-            Some(pointer) => Some((pointer, self.pager().get(pointer)?)),
+        let top = match root.page {
+            Some(pointer) => Some(Arc::new(Top::new(pointer, self.pager().get(pointer)?))),
             None => None,
         };
-        Ok(Tree { snapshot: self.clone(), root, page })
+        Ok(Tree { snapshot: self.clone(), root, top })
+    }
+}
+
+/// The upper pages of a tree, which every lookup passes.
+#[derive(Debug)]
+pub(super) struct Top {
+    pointer: Pointer,
+    page: Arc<Page>,
+    /// The branches right below a root of level 2 or more.
+    branches: Box<[OnceLock<Arc<Page>>]>,
+}
+
+impl Top {
+    fn new(pointer: Pointer, page: Arc<Page>) -> Top {
+        let is_high = page.kind() == Kind::Branch && page.level() > 1;
+        let count = if is_high { page.children() } else { 0 };
+        Top { pointer, page, branches: (0..count).map(|_| OnceLock::new()).collect() }
+    }
+
+    /// The lowest page here that `key` is at or below, with the pointer to it.
+    fn page_for(&self, pager: &Pager, key: &[u8]) -> Result<(Pointer, &Page), StorageError> {
+        if self.branches.is_empty() {
+            return Ok((self.pointer, &self.page));
+        }
+        let at = self.page.child_for(key);
+        Ok((self.page.child(at), self.branch(pager, at)?))
+    }
+
+    /// The root.
+    pub(super) fn root(&self) -> &Arc<Page> {
+        &self.page
+    }
+
+    /// The `at`-th child of the root, if it is kept here.
+    pub(super) fn child(
+        &self,
+        pager: &Pager,
+        at: usize,
+    ) -> Result<Option<&Arc<Page>>, StorageError> {
+        if self.branches.is_empty() { Ok(None) } else { self.branch(pager, at).map(Some) }
+    }
+
+    fn branch(&self, pager: &Pager, at: usize) -> Result<&Arc<Page>, StorageError> {
+        if let Some(page) = self.branches[at].get() {
+            return Ok(page);
+        }
+        let page = pager.get(self.page.child(at))?;
+        Ok(self.branches[at].get_or_init(|| page))
     }
 }
 
@@ -127,7 +176,7 @@ impl Snapshot {
 pub struct Tree {
     snapshot: Snapshot,
     root: Root,
-    page: Option<(Pointer, Arc<Page>)>,
+    top: Option<Arc<Top>>,
 }
 
 impl Tree {
@@ -142,14 +191,17 @@ impl Tree {
     ///
     /// As for [`Snapshot::get`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
-        let Some((pointer, page)) = &self.page else { return Ok(None) };
+        let Some(top) = &self.top else { return Ok(None) };
         let pager = self.snapshot.pager();
-        read::look_up_below(pager, *pointer, page, key, Bytes::copy_from_slice)?.read(pager)
+        let (pointer, page) = top.page_for(pager, key)?;
+        read::look_up_below(pager, pointer, page, key, Bytes::copy_from_slice)?.read(pager)
     }
 
     /// The entries whose keys lie within the bounds; see [`Snapshot::range`].
     pub fn range(&self, low: Bound<&[u8]>, high: Bound<&[u8]>, direction: Direction) -> Range {
-        Range::new(self.snapshot.clone(), self.root, low, high, direction)
+        let mut range = Range::new(self.snapshot.clone(), self.root, low, high, direction);
+        range.begin_at(self.top.clone());
+        range
     }
 }
 

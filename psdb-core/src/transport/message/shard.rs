@@ -114,12 +114,16 @@ pub enum ShardRequest {
         /// Whether to refuse to look at every document.
         deny_full_scan: bool,
     },
-    /// Says how a query would be run here, without running it.
+    /// Says how a query would be run here, or what came of running it.
     Explain {
         /// The database.
         database: DatabaseId,
+        /// By this number it can be stopped; drawn at random.
+        handle: u64,
         /// What to find.
         query: Query,
+        /// Whether to run it.
+        analyze: bool,
     },
     /// Says how many documents and bytes one database has on this shard; linearizable.
     Stats {
