@@ -176,12 +176,18 @@ impl FieldCondition {
 impl Field {
     /// The condition that the field's value is one of these.
     fn condition(self, values: Spans, text: String, never_raises: bool) -> FieldCondition {
-        let values = match &self.missing {
-            Missing::Raises => values,
-            Missing::Reads(value) if !values.contains(value) => values,
+        let missing = match &self.missing {
+            Missing::Raises => None,
+            Missing::Unknown => Some(false),
             // Deeper down something else may be missing, on which the lambda raises.
-            Missing::Reads(_) if self.path.names().len() == 1 => values.union(Spans::missing()),
-            Missing::Reads(_) | Missing::Unknown => values.union(Spans::missing().inexact()),
+            Missing::Reads(value) => {
+                values.certain_of(value).map(|certain| certain && self.path.names().len() == 1)
+            }
+        };
+        let values = match missing {
+            None => values,
+            Some(true) => values.union(Spans::missing()),
+            Some(false) => values.union(Spans::missing().inexact()),
         };
         FieldCondition { path: self.path, values, text, never_raises, missing: self.missing }
     }

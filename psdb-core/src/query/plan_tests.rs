@@ -196,6 +196,22 @@ proptest! {
 }
 
 #[test]
+fn a_missing_field_is_no_more_certain_than_what_it_reads_as() {
+    // A missing field reads as 1 here, whose key is that of True; but 1 is not True.
+    let bodies = ["\"a\": 3".to_owned(), "\"b\": true".to_owned()];
+    for (filter, matching) in [("d.get('b', 1) is True", 1), ("d.get('b', 1) == True", 2)] {
+        let filter = compile(filter);
+        for indexes in ["b", "b,a"] {
+            let indexed = Memory::new(&bodies, Some(indexes));
+            for source in [indexed.clone(), indexed.boasting()] {
+                let counted = count(&source, Some(&filter)).expect("no limit is met").count;
+                assert_eq!(counted, matching, "{} with {indexes}", filter.text());
+            }
+        }
+    }
+}
+
+#[test]
 fn many_of_one_value_are_walked_in_the_order_of_their_ids() {
     let bodies: Vec<String> = (0..600).map(|n| format!("\"a\": {}", n % 3)).collect();
     let (scanned, indexed) = (Memory::new(&bodies, None), Memory::new(&bodies, Some("a")));

@@ -176,10 +176,10 @@ impl Spans {
         self.0.last().is_some_and(Span::is_element)
     }
 
-    /// Whether `value` is in the set.
-    pub(super) fn contains(&self, value: &Value) -> bool {
+    /// Whether it is certain that the condition is true of `value`; `None` if that is not in the set.
+    pub(super) fn certain_of(&self, value: &Value) -> Option<bool> {
         let key = whole_key(value);
-        self.0.iter().any(|span| span.holds(&key))
+        self.0.iter().find(|span| span.holds(&key)).map(|span| span.exact)
     }
 
     /// Whether a document can have two entries here: two elements, or an array and an element.
@@ -271,6 +271,12 @@ mod tests {
             Just(Value::Array(vec![Value::Int(1)])),
             Just(Value::Object(vec![])),
         ]
+    }
+
+    impl Spans {
+        fn contains(&self, value: &Value) -> bool {
+            self.certain_of(value).is_some()
+        }
     }
 
     proptest! {
