@@ -174,7 +174,7 @@ impl<S: StateMachine> Shared<S> {
         // Whoever opens the directory next waits until this is written.
         let _lock = self.lock.hold()?;
         let Some(cut) = self.replica.write().cut()? else { return Ok(()) };
-        cut.checkpoint.write()?;
+        cut.checkpoint.write_gently()?;
         let draft = self.replica.write().draft.take();
         if let Some(draft) = draft {
             draft.publish()?;
