@@ -34,6 +34,7 @@ use super::message::{RaftMessage, RaftReply, RaftRequest};
 use super::metronome::Heartbeats;
 use super::network::Links;
 use super::proposer::{Gate, ProposeError, Proposer, group_name, known_leader, leads};
+use super::retention::Retention;
 use super::sessions::SessionLimits;
 use super::snapshot_transfer::Receiver;
 use super::state_machine::StateMachine;
@@ -83,7 +84,7 @@ struct Parts<S: StateMachine> {
     wal: Wal,
     /// Whether it was asked to end.
     stopping: AtomicBool,
-    _owned: (TieBreaker, Task<()>),
+    _owned: (TieBreaker, Task<()>, Task<()>),
 }
 
 impl<S: StateMachine> Clone for Group<S> {
@@ -121,12 +122,14 @@ impl<S: StateMachine> Group<S> {
             })?;
         let applier = Applier::<S>::load(place.clone(), home.lock(), limits, log.clone()).await?;
         check_continuous(group, &applier, &recovered)?;
+        let retention = Retention::new(env, config.keep_entries);
         let links = Links {
             env: env.clone(),
             place: place.clone(),
             transport,
             chunk_bytes: config.chunk_bytes,
             pause: config.heartbeat,
+            retention: retention.clone(),
         };
         let engine = Arc::new(engine_config(group, config)?);
         let end = log.last_index();
@@ -140,6 +143,7 @@ impl<S: StateMachine> Group<S> {
         let heartbeats = home.metronome().join(env, config.heartbeat, raft.clone());
         let receiver = Receiver::new(place);
         let tie_breaker = TieBreaker::start(env, raft.clone(), config);
+        let purges = retention.start(raft.clone());
         let checkpoints = env.spawn(checkpoint_when_due(applier.clone(), raft.clone()));
         if applier.behind() >= config.snapshot_after {
             // The engine counts from here on; without this, one crash after the other would leave
@@ -157,7 +161,7 @@ impl<S: StateMachine> Group<S> {
             heartbeats,
             wal: home.wal().clone(),
             stopping: AtomicBool::new(false),
-            _owned: (tie_breaker, checkpoints),
+            _owned: (tie_breaker, checkpoints, purges),
         };
         Ok(Group(Arc::new(parts)))
     }
@@ -455,8 +459,8 @@ fn engine_config(group: GroupId, config: &RaftConfig) -> Result<openraft::Config
         election_timeout_min: millis(config.election_min),
         election_timeout_max: millis(config.election_max),
         snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_after),
-        max_in_snapshot_log_to_keep: config.keep_entries,
-        purge_batch_size: 1,
+        // What stays is decided by `retention`.
+        max_in_snapshot_log_to_keep: u64::MAX,
         replication_lag_threshold: config.snapshot_after + config.keep_entries,
         ..openraft::Config::default()
     };

@@ -39,6 +39,7 @@ mod network;
 mod offline;
 mod proposer;
 mod replica;
+mod retention;
 mod runtime;
 mod sessions;
 mod snapshot;

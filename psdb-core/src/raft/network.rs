@@ -26,20 +26,22 @@ use openraft::{OptionalSend, RaftNetwork, RaftNetworkFactory};
 use super::engine::{Engine, Member, Snapshot, Vote};
 use super::message::{RaftMessage, RaftReply, RaftRequest};
 use super::replica::ReplicaPlace;
+use super::retention::Retention;
 use super::snapshot_transfer;
 use crate::codec::frame;
 use crate::env::Env;
 use crate::transport::{Message, Service, Transport};
-use crate::types::{Address, NodeId};
+use crate::types::{Address, LogIndex, NodeId};
 
 /// Makes links from this replica to the others.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Links {
     pub(crate) env: Env,
     pub(crate) place: ReplicaPlace,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) chunk_bytes: usize,
     pub(crate) pause: Duration,
+    pub(crate) retention: Arc<Retention>,
 }
 
 /// The way to one other replica.
@@ -138,6 +140,8 @@ impl RaftNetwork<Engine> for Link {
         _option: RPCOption,
     ) -> Result<SnapshotResponse<NodeId>, StreamingError<Engine, Fatal<NodeId>>> {
         let chunk_bytes = self.links.chunk_bytes;
+        let reached = LogIndex(snapshot.meta.last_log_id.map_or(0, |id| id.index));
+        let _sending = self.links.retention.sending(self.to, reached);
         let sent = snapshot_transfer::send(self, vote, snapshot, chunk_bytes, cancel).await;
         if sent.is_err() {
             self.pause().await;

@@ -121,6 +121,12 @@ impl StatusWatch {
         }
     }
 
+    /// Waits until the last checkpoint reaches further than `seen`; `None` once the replica is gone.
+    pub(crate) async fn snapshot_after(&mut self, seen: LogIndex) -> Option<()> {
+        let reached = |metrics: &Metrics| metrics.snapshot.map_or(0, |id| id.index);
+        self.0.wait_for(|metrics| reached(metrics) > seen.0).await.ok().map(|_metrics| ())
+    }
+
     /// Waits until the status satisfies `condition`; `None` if the replica is gone before.
     pub async fn until(
         &mut self,
