@@ -47,7 +47,7 @@ fn explained(source: &Memory, verb: &str, text: &str) -> String {
         ..Asked::default()
     };
     let tree = match verb {
-        "analyze" => analyze(source.clone(), &asked),
+        "analyze" => analyze(source.clone(), &asked, None),
         _ => explain(source, &asked),
     };
     let tree = tree.expect("nothing fails here");
