@@ -10,6 +10,9 @@
 //! 2. A node that answered under a seed is reached under that seed, even if it advertises another
 //!    address that may not be reachable from here.
 //!
+//! 3. After a copy the client knows whom the nodes that were reached know, and nobody else: who was
+//!    removed is forgotten.
+//!
 //! Left out: choosing among replicas, which is the core's.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,11 +115,19 @@ impl Routed {
         }
         let mut addresses: BTreeSet<Address> = self.seeds.iter().cloned().collect();
         addresses.extend(self.known.book.nodes().into_iter().map(|node| node.client));
-        join_all(addresses.iter().map(|address| self.copy_book(address))).await;
+        let copied = join_all(addresses.iter().map(|address| self.copy_book(address))).await;
+        let (mut nodes, mut masters) = (BTreeSet::new(), BTreeSet::new());
+        for listed in copied.into_iter().flatten() {
+            nodes.extend(listed.nodes.into_iter().map(|node| Address::from(node.peer_address)));
+            masters.extend(listed.masters.into_iter().map(Address::from));
+        }
+        if !nodes.is_empty() && !masters.is_empty() {
+            self.known.book.keep(&nodes, &masters);
+        }
         *refreshed = Some(self.env.instant());
     }
 
-    async fn copy_book(&self, address: &Address) {
+    async fn copy_book(&self, address: &Address) -> Option<proto::ListNodesResponse> {
         let listed = async {
             let connection = self.dialer.connection(address).await.map_err(|r| r.to_string())?;
             connection.list_nodes().await
@@ -124,11 +135,13 @@ impl Routed {
         match listed.await {
             Ok(listed) => {
                 self.failures.lock().remove(address);
-                self.read_book(address, listed);
+                self.read_book(address, listed.clone());
+                Some(listed)
             }
             Err(reason) => {
                 self.by_seed.lock().retain(|_, seed| seed != address);
                 self.failures.lock().insert(address.clone(), reason);
+                None
             }
         }
     }

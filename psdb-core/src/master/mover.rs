@@ -79,12 +79,12 @@ impl Goal {
         let (members, then) = match &placement.moving {
             None => (placement.members(), None),
             Some(moving) => {
-                let generation = moving.generation;
+                let birth = moving.birth;
                 if usable(&moving.to) {
-                    let then = Command::EndMove { shard, generation };
+                    let then = Command::EndMove { shard, birth };
                     (placement.moved().members(), Some(then))
                 } else {
-                    (placement.members(), Some(Command::CancelMove { shard, generation }))
+                    (placement.members(), Some(Command::CancelMove { shard, birth }))
                 }
             }
         };

@@ -98,7 +98,7 @@ fn apply(shards: &mut BTreeMap<ShardId, Placement>, planned: PlannedMove) {
     placement.replicas.remove(&planned.from).unwrap();
     let address = Address::from(planned.to.to_string());
     assert!(placement.replicas.insert(planned.to, address).is_none(), "two on one worker");
-    placement.generations.insert(planned.to, Epoch(1));
+    placement.births.insert(planned.to, Epoch(1));
 }
 
 fn counts(

@@ -147,14 +147,14 @@ pub enum Command {
         /// Of which shard.
         shard: ShardId,
         /// Which move.
-        generation: Epoch,
+        birth: Epoch,
     },
     /// The shard's group is as it was before the move. Repeatable.
     CancelMove {
         /// Of which shard.
         shard: ShardId,
         /// Which move.
-        generation: Epoch,
+        birth: Epoch,
     },
     /// A worker's replicas are to move away, or may stay again. Repeatable.
     SetDraining {

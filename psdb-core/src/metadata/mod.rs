@@ -206,8 +206,8 @@ impl Metadata {
             Command::PlaceShards { placements } => self.place_shards(placements),
             Command::Lock(command) => Ok(Response::Lock(self.locks.apply(time, command))),
             Command::BeginMove { shard, from, to } => self.begin_move(shard, from, to),
-            Command::EndMove { shard, generation } => self.end_move(shard, generation),
-            Command::CancelMove { shard, generation } => self.cancel_move(shard, generation),
+            Command::EndMove { shard, birth } => self.end_move(shard, birth),
+            Command::CancelMove { shard, birth } => self.cancel_move(shard, birth),
             Command::SetDraining { worker, draining } => self.set_draining(worker, draining),
             Command::RemoveWorker { worker } => self.remove_worker(worker),
             Command::RetireMaster { master } => {

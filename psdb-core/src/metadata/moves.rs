@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! 1. A shard has at most one move under way.
-//! 2. A move is ended or cancelled by its generation, so a late repetition changes nothing.
+//! 2. A move is ended or cancelled by the birth of its new replica, so a late repetition changes nothing.
 //! 3. A worker is removed only when the map does not name it any more.
 //!
 //! Left out: which replica should move where (`master::rebalance`).
@@ -45,22 +45,22 @@ impl Metadata {
             )));
         }
         let worker = self.worker(to).ok_or_else(|| Error::NodeNotFound { name: to.to_string() })?;
-        let (address, generation) = (worker.address.clone(), Epoch(self.map.epoch.0 + 1));
+        let (address, birth) = (worker.address.clone(), Epoch(self.map.epoch.0 + 1));
         self.change_placement(shard, |placement| {
-            placement.moving = Some(Move { from, to, address, generation });
+            placement.moving = Some(Move { from, to, address, birth });
         });
         Ok(Response::Map(ShardMap::clone(&self.map)))
     }
 
-    pub(super) fn end_move(&mut self, shard: ShardId, generation: Epoch) -> Result<Response> {
-        if self.is_moving(shard, generation)? {
+    pub(super) fn end_move(&mut self, shard: ShardId, birth: Epoch) -> Result<Response> {
+        if self.is_moving(shard, birth)? {
             self.change_placement(shard, |placement| *placement = placement.moved());
         }
         Ok(Response::Done)
     }
 
-    pub(super) fn cancel_move(&mut self, shard: ShardId, generation: Epoch) -> Result<Response> {
-        if self.is_moving(shard, generation)? {
+    pub(super) fn cancel_move(&mut self, shard: ShardId, birth: Epoch) -> Result<Response> {
+        if self.is_moving(shard, birth)? {
             self.change_placement(shard, |placement| placement.moving = None);
         }
         Ok(Response::Done)
@@ -104,9 +104,9 @@ impl Metadata {
         placement.ok_or_else(|| invalid(format!("there is no shard {shard}")))
     }
 
-    fn is_moving(&self, shard: ShardId, generation: Epoch) -> Result<bool> {
+    fn is_moving(&self, shard: ShardId, birth: Epoch) -> Result<bool> {
         let moving = self.placement(shard)?.moving.as_ref();
-        Ok(moving.is_some_and(|moving| moving.generation == generation))
+        Ok(moving.is_some_and(|moving| moving.birth == birth))
     }
 
     fn change_placement(&mut self, shard: ShardId, change: impl FnOnce(&mut Placement)) {

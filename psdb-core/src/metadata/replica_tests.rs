@@ -83,9 +83,9 @@ fn command() -> impl Strategy<Value = Command> {
         3 => (shard(), node(), node())
             .prop_map(|(shard, from, to)| Command::BeginMove { shard, from, to }),
         3 => (shard(), 0..12_u64)
-            .prop_map(|(shard, n)| Command::EndMove { shard, generation: Epoch(n) }),
+            .prop_map(|(shard, n)| Command::EndMove { shard, birth: Epoch(n) }),
         2 => (shard(), 0..12_u64)
-            .prop_map(|(shard, n)| Command::CancelMove { shard, generation: Epoch(n) }),
+            .prop_map(|(shard, n)| Command::CancelMove { shard, birth: Epoch(n) }),
         1 => (node(), any::<bool>())
             .prop_map(|(worker, draining)| Command::SetDraining { worker, draining }),
         1 => node().prop_map(|worker| Command::RemoveWorker { worker }),

@@ -153,7 +153,7 @@ impl Script {
                 lines.extend(map.shards.iter().map(|(shard, p)| {
                     let moving = p.moving.as_ref().map_or(String::new(), |moving| {
                         let from = p.replicas[&moving.from].as_str();
-                        format!(" moving {from} -> {} ({})", moving.address, moving.generation)
+                        format!(" moving {from} -> {} ({})", moving.address, moving.birth)
                     });
                     format!("{shard}: {}{moving}", joined(p.replicas.values().map(Address::as_str)))
                 }));
@@ -202,13 +202,12 @@ fn command(words: &[&str]) -> Command {
             from: NodeId::from_name(from),
             to: NodeId::from_name(to),
         },
-        ["moved", shard, generation] => Command::EndMove {
+        ["moved", shard, birth] => {
+            Command::EndMove { shard: ShardId(number(shard) as u32), birth: Epoch(number(birth)) }
+        }
+        ["cancel", shard, birth] => Command::CancelMove {
             shard: ShardId(number(shard) as u32),
-            generation: Epoch(number(generation)),
-        },
-        ["cancel", shard, generation] => Command::CancelMove {
-            shard: ShardId(number(shard) as u32),
-            generation: Epoch(number(generation)),
+            birth: Epoch(number(birth)),
         },
         ["drain", name] => Command::SetDraining { worker: NodeId::from_name(name), draining: true },
         ["undrain", name] => {

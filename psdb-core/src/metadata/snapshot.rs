@@ -180,7 +180,7 @@ fn check_map(state: &Metadata) -> Result<(), StateError> {
         !placement.replicas.contains_key(&moving.from)
             || placement.replicas.contains_key(&moving.to)
             || state.worker(moving.to).is_none_or(|worker| worker.address != moving.address)
-            || moving.generation > state.map.epoch
+            || moving.birth > state.map.epoch
     });
     if let Some((_, moving)) = unsound {
         return Err(damaged(format!("the move from {} to {} is none", moving.from, moving.to)));

@@ -34,7 +34,7 @@ pub struct Placement {
     /// The workers that founded the shard's group, where they were reached then.
     pub founders: BTreeMap<NodeId, Address>,
     /// The map in which each replica that is not a founding one was given to its worker.
-    pub generations: BTreeMap<NodeId, Epoch>,
+    pub births: BTreeMap<NodeId, Epoch>,
     /// The replacement under way.
     pub moving: Option<Move>,
 }
@@ -49,7 +49,7 @@ pub struct Move {
     /// Where that is reached.
     pub address: Address,
     /// The epoch of the map that began the move; it names the new replica.
-    pub generation: Epoch,
+    pub birth: Epoch,
 }
 
 /// The placement of every shard at one epoch.
@@ -81,26 +81,26 @@ impl ShardMap {
 impl Placement {
     /// A placement on these workers, which found the shard.
     pub fn founded(replicas: BTreeMap<NodeId, Address>) -> Placement {
-        let (generations, founders) = (BTreeMap::new(), replicas.clone());
-        Placement { replicas, founders, generations, moving: None }
+        let (births, founders) = (BTreeMap::new(), replicas.clone());
+        Placement { replicas, founders, births, moving: None }
     }
 
     /// The number under which the replica of `worker` votes or is to vote; `None` if it has no
     /// part in the shard.
     pub fn replica_of(&self, worker: NodeId) -> Option<NodeId> {
         if self.replicas.contains_key(&worker) {
-            let generation = self.generations.get(&worker).copied().unwrap_or_default();
-            return Some(worker.replica(generation));
+            let birth = self.births.get(&worker).copied().unwrap_or_default();
+            return Some(worker.replica(birth));
         }
         let incoming = self.moving.as_ref().filter(|moving| moving.to == worker)?;
-        Some(worker.replica(incoming.generation))
+        Some(worker.replica(incoming.birth))
     }
 
     /// The members of the shard's group by their numbers there, as long as nothing moves.
     pub fn members(&self) -> BTreeMap<NodeId, Address> {
         let member = |(worker, address): (&NodeId, &Address)| {
-            let generation = self.generations.get(worker).copied().unwrap_or_default();
-            (worker.replica(generation), address.clone())
+            let birth = self.births.get(worker).copied().unwrap_or_default();
+            (worker.replica(birth), address.clone())
         };
         self.replicas.iter().map(member).collect()
     }
@@ -109,11 +109,11 @@ impl Placement {
     #[must_use]
     pub fn moved(&self) -> Placement {
         let mut placement = self.clone();
-        if let Some(Move { from, to, address, generation }) = placement.moving.take() {
+        if let Some(Move { from, to, address, birth }) = placement.moving.take() {
             placement.replicas.remove(&from);
-            placement.generations.remove(&from);
+            placement.births.remove(&from);
             placement.replicas.insert(to, address);
-            placement.generations.insert(to, generation);
+            placement.births.insert(to, birth);
         }
         placement
     }

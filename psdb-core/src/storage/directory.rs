@@ -56,6 +56,8 @@ pub struct Directory {
     path: PathBuf,
     identity: Arc<Mutex<Identity>>,
     lock: Arc<Mutex<Option<Box<dyn Send + Sync>>>>,
+    /// Held while a note is written: a master and a worker may share the directory.
+    writing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Directory {
@@ -76,6 +78,7 @@ impl Directory {
             path: path.to_owned(),
             identity: Arc::new(Mutex::new(identity)),
             lock: Arc::new(Mutex::new(Some(lock))),
+            writing: Arc::default(),
         })
     }
 
@@ -100,6 +103,7 @@ impl Directory {
     ///
     /// [`Error::WrongIdentity`] when it belongs to another one, [`Error::Storage`].
     pub async fn join(&self, cluster: u64) -> Result<()> {
+        let _alone = self.writing.lock().await;
         let mut identity = self.identity();
         match identity.cluster {
             Some(known) if known == cluster => return Ok(()),
@@ -114,7 +118,7 @@ impl Directory {
             }
             None => identity.cluster = Some(cluster),
         }
-        self.write_note(IDENTITY, &identity).await?;
+        self.write_alone(IDENTITY, &identity).await?;
         *self.identity.lock() = identity;
         Ok(())
     }
@@ -149,6 +153,12 @@ impl Directory {
         name: &'static str,
         note: &T,
     ) -> Result<()> {
+        let _alone = self.writing.lock().await;
+        self.write_alone(name, note).await
+    }
+
+    /// As [`Directory::write_note`], for whoever holds `writing`.
+    async fn write_alone<T: Serialize>(&self, name: &'static str, note: &T) -> Result<()> {
         let (env, path, bytes) = (self.env.clone(), self.path.clone(), frame::encode(note));
         let written = self.env.blocking(move || write(&env, &path, name, &bytes));
         let action = format!("write '{name}' in");
@@ -230,4 +240,26 @@ fn unusable(path: &Path, reason: String) -> Error {
 
 fn failed(action: &str, path: &Path, error: &io::Error) -> Error {
     Error::Storage { reason: format!("could not {action} {}: {error}", path.display()) }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Proves that those who share a directory do not disturb each other.
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_master_and_a_worker_may_join_at_once() {
+        let place = tempfile::tempdir().unwrap();
+        for round in 0..100 {
+            let path = place.path().join(round.to_string());
+            let directory = Directory::open(&Env::real(), &path, "node-1").await.unwrap();
+            let joining = [directory.clone(), directory.clone()]
+                .map(|directory| tokio::spawn(async move { directory.join(7).await }));
+            for joined in joining {
+                joined.await.unwrap().unwrap();
+            }
+            assert_eq!(directory.identity().cluster, Some(7));
+        }
+    }
 }

@@ -101,17 +101,17 @@ impl NodeId {
         NodeId(hash)
     }
 
-    /// The number of the replica that this worker was given in map `generation`; of a founding
-    /// replica (generation 0), the worker's own.
+    /// The number of the replica that was begun for this worker in the map of epoch `birth`; of a
+    /// founding replica (birth 0), the worker's own.
     ///
     /// A replica that was taken away and is given again must not vote with what it has forgotten,
     /// so it comes back as another member: messages to its predecessor do not reach it.
     #[must_use]
-    pub fn replica(self, generation: Epoch) -> NodeId {
-        if generation.0 == 0 {
+    pub fn replica(self, birth: Epoch) -> NodeId {
+        if birth.0 == 0 {
             return self;
         }
-        NodeId::from_name(&format!("{self}/{}", generation.0))
+        NodeId::from_name(&format!("{self}/{}", birth.0))
     }
 }
 

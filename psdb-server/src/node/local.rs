@@ -2,6 +2,7 @@
 //!
 //! Left out: carrying messages (`serve`, and `psdb::transport` for the way out).
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use psdb::Address;
@@ -44,6 +45,11 @@ impl Local {
 
     pub(super) fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// Hears who is in the cluster now.
+    pub(super) fn follow(&self, members: BTreeSet<Address>) {
+        self.book.follow(members);
     }
 
     /// From now on messages are answered by `handler`.

@@ -12,6 +12,7 @@
 mod kinship;
 mod local;
 mod loopback;
+mod membership;
 mod watchdog;
 
 use std::path::Path;
@@ -58,8 +59,10 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
             Role::Worker { .. } | Role::Dev { .. } => std::future::pending().await,
         }
     };
+    let following = membership::follow(&node.local, &node.client);
     let ended = tokio::select! {
         biased;
+        never = following => match never {},
         () = signals::stopped(stopping) => Ok(()),
         failure = estranged => Err(failure),
         failure = watchdog::watch(&node.handler) => Err(failure),
