@@ -223,7 +223,7 @@ impl PageCache {
     }
 
     /// Takes a page that is to be written, in place of any other.
-    pub(super) fn put_dirty(&self, key: Key, page: Page, birth: u64) {
+    pub(super) fn put_dirty(&self, key: Key, page: Arc<Page>, birth: u64) {
         let mut shard = self.shard(key).write();
         let old = shard.frames.remove(&key.0);
         match &old {
@@ -237,7 +237,7 @@ impl PageCache {
             }
         }
         let frame = Frame {
-            page: Arc::new(page),
+            page,
             is_dirty: true,
             birth,
             is_queued: old.is_some_and(|frame| frame.is_queued),
@@ -267,13 +267,13 @@ impl PageCache {
     }
 
     /// Says that `written` is on disk, in the form of `image`; from now on it may be dropped.
-    pub(super) fn settle(&self, key: Key, written: &Arc<Page>, image: Page) {
+    pub(super) fn settle(&self, key: Key, written: &Arc<Page>, image: Arc<Page>) {
         let mut shard = self.shard(key).write();
         let Some(frame) = shard.frames.get_mut(&key.0) else { return };
         if !frame.is_dirty || !Arc::ptr_eq(&frame.page, written) {
             return;
         }
-        frame.page = Arc::new(image);
+        frame.page = image;
         frame.is_dirty = false;
         let enters_clock = !std::mem::replace(&mut frame.is_queued, true);
         if enters_clock {
@@ -406,7 +406,7 @@ mod tests {
     fn dirty_pages_stay_until_they_are_settled() {
         let cache = PageCache::new(8 * PAGE_BYTES);
         for n in 0..20 {
-            cache.put_dirty(key(n), Page::leaf(1), 1);
+            cache.put_dirty(key(n), Arc::new(Page::leaf(1)), 1);
         }
         assert!(cache.is_too_dirty());
         for n in 100..200 {
@@ -415,7 +415,7 @@ mod tests {
         for n in 0..20 {
             let (page, birth) = cache.dirty_page(key(n)).expect("dirty pages stay");
             assert_eq!(birth, 1);
-            cache.settle(key(n), &page, Page::leaf(1));
+            cache.settle(key(n), &page, Arc::new(Page::leaf(1)));
         }
         assert!(!cache.is_too_dirty());
         for n in 200..300 {
@@ -428,12 +428,12 @@ mod tests {
     fn reusing_a_place_for_ever_needs_no_more_memory() {
         let cache = PageCache::new(64 * PAGE_BYTES);
         for _ in 0..10_000 {
-            cache.put_dirty(key(3), Page::leaf(1), 1);
+            cache.put_dirty(key(3), Arc::new(Page::leaf(1)), 1);
             let (page, _) = cache.dirty_page(key(3)).unwrap();
-            cache.settle(key(3), &page, Page::leaf(1));
-            cache.put_dirty(key(4), Page::leaf(1), 1);
+            cache.settle(key(3), &page, Arc::new(Page::leaf(1)));
+            cache.put_dirty(key(4), Arc::new(Page::leaf(1)), 1);
             let (page, _) = cache.dirty_page(key(4)).unwrap();
-            cache.settle(key(4), &page, Page::leaf(1));
+            cache.settle(key(4), &page, Arc::new(Page::leaf(1)));
             cache.discard(key(4));
         }
         assert!(cache.shard(key(3)).read().clock.len() < 1_000);

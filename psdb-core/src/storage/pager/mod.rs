@@ -140,7 +140,7 @@ impl Pager {
     }
 
     /// Makes a page that is not on disk yet.
-    pub(super) fn create(&self, id: PageId, page: Page, birth: u64) {
+    pub(super) fn create(&self, id: PageId, page: Arc<Page>, birth: u64) {
         // Another page of this generation may have been written here and freed.
         self.checksums.lock().remove(&id);
         self.cache.put_dirty(self.key(id), page, birth);
@@ -219,8 +219,8 @@ impl Pager {
             if found != birth || page.kind() == Kind::Branch {
                 continue;
             }
-            let mut image = Page::clone(&page);
-            image.seal(id);
+            let mut image = page.clone();
+            Arc::make_mut(&mut image).seal(id);
             waiting.push((id, page, image));
             if waiting.len() * PAGE_BYTES >= WRITE_BYTES {
                 self.write_images(std::mem::take(&mut waiting))?;
@@ -232,9 +232,10 @@ impl Pager {
     /// Writes a dirty branch whose children are written.
     pub(super) fn write_branch(&self, id: PageId) -> Result<(), StorageError> {
         let Some((page, _)) = self.cache.dirty_page(self.key(id)) else { return Ok(()) };
-        let mut image = Page::clone(&page);
-        self.settle_children(&mut image)?;
-        image.seal(id);
+        let mut image = page.clone();
+        let written = Arc::make_mut(&mut image);
+        self.settle_children(written)?;
+        written.seal(id);
         self.write_images(vec![(id, page, image)])
     }
 
@@ -254,7 +255,10 @@ impl Pager {
         Ok(())
     }
 
-    fn write_images(&self, mut images: Vec<(PageId, Arc<Page>, Page)>) -> Result<(), StorageError> {
+    fn write_images(
+        &self,
+        mut images: Vec<(PageId, Arc<Page>, Arc<Page>)>,
+    ) -> Result<(), StorageError> {
         images.sort_unstable_by_key(|(id, ..)| *id);
         for run in images.chunk_by(|(a, ..), (b, ..)| a.0 + 1 == b.0) {
             let offset = run[0].0.offset();
@@ -270,7 +274,7 @@ impl Pager {
         }
         self.pages_written.fetch_add(images.len() as u64, Ordering::Relaxed);
         for (id, page, mut image) in images {
-            image.add_hints();
+            Arc::make_mut(&mut image).add_hints();
             let entry = (image.generation(), image.sealed_checksum());
             self.checksums.lock().insert(id, entry);
             self.cache.settle(self.key(id), &page, image);

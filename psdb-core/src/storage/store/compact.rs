@@ -5,6 +5,8 @@
 //!
 //! Left out: doing it by itself; deleting gives space back to later inserts in any case.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{Root, Store};
@@ -117,8 +119,8 @@ impl Store {
         if pointer.id < end {
             return Ok(pointer);
         }
-        let mut page = Page::clone(&*self.shared.pager.get(pointer)?);
-        page.set_generation(self.generation);
+        let mut page = self.shared.pager.get(pointer)?;
+        Arc::make_mut(&mut page).set_generation(self.generation);
         let moved = self.add(page)?;
         self.free(pointer)?;
         Ok(moved)

@@ -8,6 +8,8 @@
 //!
 //! Left out: the walks (`insert`, `remove`).
 
+use std::sync::Arc;
+
 use super::{Root, Store};
 use crate::storage::StorageError;
 use crate::storage::page::{Kind, Page, PageId, Pointer};
@@ -39,7 +41,8 @@ impl Store {
     }
 
     /// Gives a new page a place.
-    pub(super) fn add(&mut self, page: Page) -> Result<Pointer, StorageError> {
+    pub(super) fn add(&mut self, page: impl Into<Arc<Page>>) -> Result<Pointer, StorageError> {
+        let page = page.into();
         let id = self.allocate()?;
         let generation = page.generation();
         self.place(id, page);
@@ -47,7 +50,8 @@ impl Store {
     }
 
     /// Puts a page where the writer owns the place.
-    pub(super) fn place(&mut self, id: PageId, page: Page) {
+    pub(super) fn place(&mut self, id: PageId, page: impl Into<Arc<Page>>) {
+        let page = page.into();
         if page.kind() != Kind::Branch {
             self.unwritten.push_back((id, self.era.current));
         }
@@ -65,8 +69,9 @@ impl Store {
         if self.shared.pager.is_dirty_since(pointer.id, self.era.newest_seen) {
             return Ok(Pointer::unsettled(pointer.id, pointer.generation));
         }
-        let mut page = Page::clone(&*self.shared.pager.get(pointer)?);
-        page.set_generation(self.generation);
+        let mut page = self.shared.pager.get(pointer)?;
+        // The cache has it too, so this copies it, into its place in memory and nowhere else.
+        Arc::make_mut(&mut page).set_generation(self.generation);
         let owned = self.add(page)?;
         self.free(pointer)?;
         Ok(owned)
