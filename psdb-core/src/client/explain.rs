@@ -1,8 +1,9 @@
 //! How a query would be run on all shards of a database, as one tree.
 //!
 //! Every shard says how it would run its part; parts of the same steps become one branch, which
-//! expects what all of them expect together. Above them
-//! stands what the client does with their results.
+//! expects what all of them expect together. What a shard has measured (`analyzed`) stays a branch
+//! of its own, however alike it looks to another's. Above them stands what the client does with
+//! their results.
 //!
 //! Left out: how a shard decides (`query`).
 
@@ -43,17 +44,18 @@ fn merge(query: &Query) -> PlanTree {
         .fact("descending", Value::Bool(descending))
 }
 
-/// One branch for all shards that do the same, in the order of their first shards.
+/// One branch for all shards that would do the same, in the order of their first shards.
 fn branches(parts: Vec<(ShardId, PlanTree)>) -> Vec<PlanTree> {
     let mut branches: Vec<(Vec<ShardId>, PlanTree)> = Vec::new();
     for (shard, tree) in parts {
         let text = tree.to_string();
+        let measured = tree.find("analyzed").is_some();
         match branches.iter_mut().find(|(_, known)| known.to_string() == text) {
-            Some((shards, known)) => {
+            Some((shards, known)) if !measured => {
                 shards.push(shard);
                 known.add_estimates(&tree);
             }
-            None => branches.push((vec![shard], tree)),
+            _ => branches.push((vec![shard], tree)),
         }
     }
     branches.into_iter().map(|(shards, tree)| branch(&shards, tree)).collect()
@@ -70,7 +72,7 @@ fn branch(shards: &[ShardId], tree: PlanTree) -> PlanTree {
 
 #[cfg(test)]
 mod tests {
-    //! Proves that equal parts are one branch and that others stay apart.
+    //! Proves that equal parts are one branch, and that others and all that was measured stay apart.
 
     use super::merged;
     use crate::query::PlanTree;
@@ -93,5 +95,21 @@ first 3
          └─ index n
 ";
         assert_eq!(merged(&query, 2, Some(3), parts).to_string(), expected);
+    }
+    #[test]
+    fn what_was_measured_stays_apart_though_it_looks_alike() {
+        let scan = PlanTree::new("scan", "scan (2 results)");
+        let part = PlanTree::new("analyzed", "took 0.2 ms").over([scan]);
+        let parts = vec![(ShardId(0), part.clone()), (ShardId(1), part)];
+        let expected = "\
+merge by _id
+├─ shard 0
+│  └─ took 0.2 ms
+│     └─ scan (2 results)
+└─ shard 1
+   └─ took 0.2 ms
+      └─ scan (2 results)
+";
+        assert_eq!(merged(&Query::default(), 0, None, parts).to_string(), expected);
     }
 }
