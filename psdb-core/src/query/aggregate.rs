@@ -26,14 +26,13 @@ use serde::{Deserialize, Serialize};
 
 pub use sum::Sum;
 
-use super::access::documents;
-use super::ahead::Ahead;
+use super::ahead::for_each;
 use super::executor::{Skipped, id_of};
 use super::keys_only;
 use super::planner::{self, Wanted};
 use super::source::Source;
 use super::{EvalError, Meter, Program, PyError};
-use crate::codec::EncodedDocument;
+use crate::codec::{EncodedDocument, ObjectRef};
 use crate::types::{DocumentId, Error, Result, Value};
 
 /// The most bytes that groups may take, about.
@@ -315,7 +314,7 @@ impl Group {
 /// What one document adds.
 fn evaluated(
     grouping: &Grouping,
-    document: &EncodedDocument,
+    document: ObjectRef<'_>,
     meter: &Meter,
 ) -> Result<(Value, Partial), EvalError> {
     let key = grouping.key.evaluate_within(document, meter)?;
@@ -370,17 +369,16 @@ pub fn group<S: Source>(
     let wanted = Wanted { filter, strict: grouping.strict, ..Wanted::default() };
     let chosen = planner::choose(source, wanted)?;
     let reads = filter.unwrap_or(&grouping.key);
-    for document in Ahead::new(documents(source, &chosen, meter)?, Some(reads)) {
-        let document = document?;
-        if !skipped.matches(filter, &document, meter)? {
-            continue;
+    for_each(source, &chosen, meter, Some(reads), |document| {
+        if !skipped.matches(filter, document, meter)? {
+            return Ok(());
         }
         meter.set_kept(groups.bytes);
-        let found = evaluated(grouping, &document, meter);
-        let Some((key, partial)) = skipped.value(&document, found)? else { continue };
-        let first = DocumentId::from(id_of(&document));
-        groups.add(Group { key, first, count: 1, partial }, &grouping.aggregate)?;
-    }
+        let found = evaluated(grouping, document, meter);
+        let Some((key, partial)) = skipped.value(document, found)? else { return Ok(()) };
+        let first = DocumentId::from(id_of(document));
+        groups.add(Group { key, first, count: 1, partial }, &grouping.aggregate)
+    })?;
     Ok((groups, skipped))
 }
 

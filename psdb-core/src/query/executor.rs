@@ -25,7 +25,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::access::{documents, ids};
 use super::aggregate::size;
-use super::ahead::Ahead;
+use super::ahead::{Ahead, for_each};
 use super::best::{Best, Ranked};
 use super::keys_only;
 use super::ordered::{Group, InOrder};
@@ -34,7 +34,7 @@ use super::planner::{Wanted, choose};
 use super::ranges::IndexRanges;
 use super::source::Source;
 use super::{EvalError, Meter, Program};
-use crate::codec::{EncodedDocument, ValueRef};
+use crate::codec::{EncodedDocument, ObjectRef, ValueRef};
 use crate::types::{DocumentId, Error, Result, Value};
 
 /// What a waiting result takes besides its values, about.
@@ -107,8 +107,8 @@ enum State {
 }
 
 /// The id of a stored document; every source yields documents that have one.
-pub(crate) fn id_of(document: &EncodedDocument) -> &str {
-    match document.get("_id") {
+pub(crate) fn id_of<'d>(document: impl Into<ObjectRef<'d>>) -> &'d str {
+    match document.into().get("_id") {
         Some(ValueRef::Str(id)) => id,
         _ => "",
     }
@@ -137,7 +137,7 @@ impl Skipped {
         Skipped { strict, ..Skipped::default() }
     }
 
-    fn note(&mut self, document: &EncodedDocument, raised: &super::PyError) {
+    fn note(&mut self, document: ObjectRef<'_>, raised: &super::PyError) {
         self.count += 1;
         let id = id_of(document);
         if self.first.as_ref().is_none_or(|(first, _)| id < first.as_str()) {
@@ -146,11 +146,12 @@ impl Skipped {
     }
 
     /// What `evaluated` holds; `None` for a document that is skipped.
-    pub(super) fn value<T>(
+    pub(super) fn value<'d, T>(
         &mut self,
-        document: &EncodedDocument,
+        document: impl Into<ObjectRef<'d>>,
         evaluated: Result<T, EvalError>,
     ) -> Result<Option<T>> {
+        let document = document.into();
         match evaluated {
             Ok(value) => Ok(Some(value)),
             Err(EvalError::Raised(raised)) if self.strict => {
@@ -165,13 +166,14 @@ impl Skipped {
         }
     }
 
-    pub(super) fn matches(
+    pub(super) fn matches<'d>(
         &mut self,
         filter: Option<&Program>,
-        document: &EncodedDocument,
+        document: impl Into<ObjectRef<'d>>,
         meter: &Meter,
     ) -> Result<bool> {
         let Some(filter) = filter else { return Ok(true) };
+        let document = document.into();
         Ok(self.value(document, filter.matches_within(document, meter))?.unwrap_or(false))
     }
 }
@@ -202,9 +204,10 @@ pub fn count_within<S: Source>(
         return Ok(Counted { count, skipped });
     }
     let mut count = 0;
-    for document in Ahead::new(documents(source, &chosen, meter)?, filter) {
-        count += u64::from(skipped.matches(filter, &document?, meter)?);
-    }
+    for_each(source, &chosen, meter, filter, |document| {
+        count += u64::from(skipped.matches(filter, document, meter)?);
+        Ok(())
+    })?;
     Ok(Counted { count, skipped })
 }
 

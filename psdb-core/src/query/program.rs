@@ -2,6 +2,7 @@
 //!
 //! Left out: how it is made (`parser`, `compiler`) and how it runs (`eval`).
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use super::meter::Meter;
@@ -9,7 +10,7 @@ use super::predicate::{Code, FieldName};
 use super::raised::EvalError;
 use super::shortcut::{self, Shortcut};
 use super::{ast, compiler, eval, parser, printer};
-use crate::codec::EncodedDocument;
+use crate::codec::{EncodedDocument, ObjectRef};
 use crate::types::{Result, Value};
 
 /// A compiled lambda. Cloning is cheap, and clones are shared by all shards.
@@ -77,17 +78,18 @@ impl Program {
         &self.compiled.code
     }
 
-    /// Touches what evaluating will read of `document`, once its tables are in the cache; the
-    /// answer means nothing.
-    pub(super) fn touch(&self, document: &EncodedDocument) -> u8 {
-        let root = document.root();
-        self.compiled.fields.iter().fold(0, |sum, field| sum ^ root.touch_near(&field.place))
-    }
-
-    /// Learns from `document` where the fields stand that are touched ahead.
-    pub(super) fn learn(&self, document: &EncodedDocument) {
+    /// Touches what evaluating will read first of `documents`, the same part of all at a time; `documents`
+    /// gives them again and again.
+    pub(super) fn touch<'d, I: Iterator<Item = ObjectRef<'d>>>(&self, documents: impl Fn() -> I) {
+        black_box(documents().fold(0, |sum, document| sum ^ document.touch()));
         for field in &self.compiled.fields {
-            let _ = document.root().get_near(&field.name, &field.place);
+            if let Some(first) = documents().next() {
+                let _ = first.get_near(&field.name, &field.place);
+            }
+            black_box(
+                documents().fold(0, |sum, document| sum ^ document.touch_table(&field.place)),
+            );
+            black_box(documents().fold(0, |sum, document| sum ^ document.touch_near(&field.place)));
         }
     }
 
@@ -105,15 +107,16 @@ impl Program {
     /// # Errors
     ///
     /// As [`Program::matches`], and a limit when the query is cancelled.
-    pub fn matches_within(
+    pub fn matches_within<'d>(
         &self,
-        document: &EncodedDocument,
+        document: impl Into<ObjectRef<'d>>,
         meter: &Meter,
     ) -> Result<bool, EvalError> {
+        let document = document.into();
         meter.next_document();
         if let Some(shortcut) = &self.compiled.shortcut {
             meter.charge(shortcut.tests())?;
-            if let Some(matches) = shortcut.matches(document.root()) {
+            if let Some(matches) = shortcut.matches(document) {
                 return Ok(matches);
             }
         }
@@ -121,13 +124,13 @@ impl Program {
     }
 
     /// What [`Program::matches`] answers, always by evaluating.
-    pub(super) fn evaluated_truth(
+    pub(super) fn evaluated_truth<'d>(
         &self,
-        document: &EncodedDocument,
+        document: impl Into<ObjectRef<'d>>,
         meter: &Meter,
     ) -> Result<bool, EvalError> {
         let truth = |value: super::object::Object<'_>| Ok(value.truthy());
-        eval::evaluate(&self.compiled.code, document.root(), meter, truth)
+        eval::evaluate(&self.compiled.code, document.into(), meter, truth)
     }
 
     #[cfg(test)]
@@ -150,12 +153,12 @@ impl Program {
     /// # Errors
     ///
     /// As [`Program::evaluate`], and a limit when the query is cancelled.
-    pub fn evaluate_within(
+    pub fn evaluate_within<'d>(
         &self,
-        document: &EncodedDocument,
+        document: impl Into<ObjectRef<'d>>,
         meter: &Meter,
     ) -> Result<Value, EvalError> {
         meter.next_document();
-        eval::evaluate(&self.compiled.code, document.root(), meter, |value| value.to_value(meter))
+        eval::evaluate(&self.compiled.code, document.into(), meter, |value| value.to_value(meter))
     }
 }

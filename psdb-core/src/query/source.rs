@@ -14,7 +14,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
-use crate::codec::EncodedDocument;
+use crate::codec::{EncodedDocument, ObjectRef};
 use crate::types::{DocumentId, IndexName, Result};
 
 /// Documents on their way out of a source.
@@ -22,6 +22,9 @@ pub type Documents<'a> = Box<dyn Iterator<Item = Result<EncodedDocument>> + 'a>;
 
 /// Entries of an index on their way out of a source: the key, and the document it stands for.
 pub type Entries<'a> = Box<dyn Iterator<Item = Result<(Bytes, DocumentId)>> + 'a>;
+
+/// How many documents are shown at once by a source that has no better number.
+const VISITED: usize = 16;
 
 /// Which way entries are walked through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,23 @@ pub struct SourceIndex {
 pub trait Source: Send + 'static {
     /// The documents in the order of their ids, from the one after `after` on.
     fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a>;
+
+    /// Gives all documents to `look`, in the order of their ids and some at a time, without making
+    /// them owned where the source can help it; ends with the first error. `look` may be shown none.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the source from reading, and whatever `look` fails with.
+    fn visit(&self, look: &mut dyn FnMut(&[ObjectRef<'_>]) -> Result<()>) -> Result<()> {
+        let mut documents = self.documents(None);
+        loop {
+            let some = documents.by_ref().take(VISITED).collect::<Result<Vec<_>>>()?;
+            if some.is_empty() {
+                return Ok(());
+            }
+            look(&some.iter().map(EncodedDocument::root).collect::<Vec<_>>())?;
+        }
+    }
 
     /// The entries of an index whose keys lie within the bounds, in the order of their keys or
     /// against it; `None` without such an index. `codec::key` says what a key looks like.

@@ -18,8 +18,9 @@ use bytes::Bytes;
 use super::closed::ClosedIds;
 use super::database::Database;
 use super::index::{Coverage, Index};
-use crate::codec::document::EncodedDocument;
+use crate::codec::document::{EncodedDocument, ObjectRef, root_of};
 use crate::query::{Direction, Documents, Entries, Source, SourceIndex};
+use crate::storage::store::{Leaf, LeafValue};
 use crate::storage::{self, BPlusTree, Range, Snapshot, StorageError};
 use crate::transport::message::{IndexDefinition, ShardStats};
 use crate::types::{DatabaseId, DocumentId, Error, IndexName, Result};
@@ -170,9 +171,47 @@ impl Iterator for EntriesOf {
     }
 }
 
+/// How many leaves are held at once by a walk through all documents.
+const LEAVES: usize = 4;
+
+impl DatabaseView {
+    /// Shows all documents to `look`, those of some leaves at a time.
+    fn visit_leaves(&self, look: &mut dyn FnMut(&[ObjectRef<'_>]) -> Result<()>) -> Result<()> {
+        let mut leaves = self.trees.leaves(&self.database.documents_tree);
+        loop {
+            let mut held = Vec::with_capacity(LEAVES);
+            while held.len() < LEAVES
+                && let Some(leaf) = leaves.next_leaf()?
+            {
+                held.push(leaf);
+            }
+            if held.is_empty() {
+                return Ok(());
+            }
+            held.iter().for_each(Leaf::touch);
+            let mut some = Vec::new();
+            for value in held.iter().flat_map(Leaf::values) {
+                match value {
+                    LeafValue::Here(document) => some.push(root_of(document)),
+                    LeafValue::Elsewhere(chain) => {
+                        look(&some)?;
+                        some.clear();
+                        look(&[root_of(&leaves.read(chain)?)])?;
+                    }
+                }
+            }
+            look(&some)?;
+        }
+    }
+}
+
 impl Source for DatabaseView {
     fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a> {
         Box::new(self.documents(after))
+    }
+
+    fn visit(&self, look: &mut dyn FnMut(&[ObjectRef<'_>]) -> Result<()>) -> Result<()> {
+        self.visit_leaves(look)
     }
 
     fn index_entries<'a>(

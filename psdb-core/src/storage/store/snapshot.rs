@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::cursor::{Direction, Range};
 use super::eras::EraGuard;
+use super::leaves::Leaves;
 use super::{Catalog, Root, Shared, read};
 use crate::storage::StorageError;
 use crate::storage::page::{Kind, Page, Pointer};
@@ -103,6 +104,11 @@ impl Snapshot {
     /// All entries of a tree in ascending order.
     pub fn iter(&self, tree: &[u8]) -> Range {
         self.range(tree, Bound::Unbounded, Bound::Unbounded, Direction::Ascending)
+    }
+
+    /// All leaves of a tree in ascending order.
+    pub fn leaves(&self, tree: &[u8]) -> Leaves {
+        Leaves::new(self.iter(tree))
     }
 }
 
