@@ -209,9 +209,9 @@ pub(super) fn plan(
         }
     }
     if let (Some(order), Some(limit)) = (wanted.order, wanted.limit)
-        && let Some((ranges, entries)) = planner.in_order(order.0, known.as_ref())?
+        && let Some(Ordered { ranges, entries, whole }) = planner.in_order(order.0, known.as_ref())?
     {
-        let covers = ranges.bounded > 0 && known.as_ref().is_some_and(|known| known.whole);
+        let covers = whole && known.as_ref().is_some_and(|known| known.whole);
         let share = if covers { entries } else { matches.min(entries) };
         let documents = (limit.saturating_mul(entries) / share.max(1)).min(entries);
         let cost = documents.saturating_mul(ENTRY + FETCHED);
@@ -256,6 +256,15 @@ struct Merged<'c> {
     values: Spans,
     text: String,
     count: usize,
+}
+
+/// Ranges of an index in the order that is wanted.
+struct Ordered {
+    ranges: IndexRanges,
+    /// How many entries they hold, about.
+    entries: u64,
+    /// Whether every known condition bounds them.
+    whole: bool,
 }
 
 struct Planner<'p, S> {
@@ -317,11 +326,17 @@ impl<S: Statistics> Planner<'_, S> {
     }
 
     fn index_way(&self, ranges: IndexRanges, whole: bool) -> Result<Way> {
+        let entries = self.entries(&ranges)?;
+        Ok(Way { access: Access::Index(ranges), entries, documents: entries, whole })
+    }
+
+    /// How many entries the ranges hold, about.
+    fn entries(&self, ranges: &IndexRanges) -> Result<u64> {
         let mut entries = 0;
         for range in &ranges.ranges {
             entries += self.statistics.entries(&ranges.name, &range.low, &range.high)?;
         }
-        Ok(Way { access: Access::Index(ranges), entries, documents: entries, whole })
+        Ok(entries)
     }
 
     /// The best way, narrowed by others as long as that pays.
@@ -348,8 +363,8 @@ impl<S: Statistics> Planner<'_, S> {
         way
     }
 
-    /// The ranges of an index that has the documents in the order of `key`, with their entries.
-    fn in_order(&self, key: &Program, known: Option<&Known>) -> Result<Option<(IndexRanges, u64)>> {
+    /// The ranges of an index that has the documents in the order of `key`.
+    fn in_order(&self, key: &Program, known: Option<&Known>) -> Result<Option<Ordered>> {
         let Some(field) = Field::of(key.code()) else { return Ok(None) };
         // A missing field must come where its value comes, or not at all.
         let lowest = match field.missing {
@@ -367,14 +382,14 @@ impl<S: Statistics> Planner<'_, S> {
             _ => None,
         });
         let merged = merged(&fields.collect::<Vec<_>>());
-        let mut best: Option<(IndexRanges, u64)> = None;
+        let mut best: Option<Ordered> = None;
         for index in self.indexes {
-            let Some(ranges) = ordered_ranges(index, &field.path, lowest, &merged) else {
+            let Some((ranges, used)) = ordered_ranges(index, &field.path, lowest, &merged) else {
                 continue;
             };
-            let way = self.index_way(ranges.clone(), false)?;
-            if best.as_ref().is_none_or(|(_, entries)| way.entries < *entries) {
-                best = Some((ranges, way.entries));
+            let entries = self.entries(&ranges)?;
+            if best.as_ref().is_none_or(|best| entries < best.entries) {
+                best = Some(Ordered { ranges, entries, whole: used == conditions.len() });
             }
         }
         Ok(best)
@@ -422,16 +437,16 @@ fn ranges(index: &PlannedIndex, first: &Merged<'_>, merged: &[Merged<'_>]) -> (I
     (ranges, used)
 }
 
-/// The ranges of an index that are in the order of the field at `path`: it comes first, or after
-/// fields that are asked for one value each.
+/// The ranges of an index that are in the order of the field at `path`, and how many conditions they
+/// use: the field comes first, or after fields that are asked for one value each.
 fn ordered_ranges(
     index: &PlannedIndex,
     path: &FieldPath,
     lowest: u8,
     merged: &[Merged<'_>],
-) -> Option<IndexRanges> {
+) -> Option<(IndexRanges, usize)> {
     let at = index.fields.paths().iter().position(|field| field == path)?;
-    let mut asked = Vec::new();
+    let (mut asked, mut used) = (Vec::new(), 0);
     for fixed in &index.fields.paths()[..at] {
         let known = merged.iter().find(|merged| merged.path == fixed)?;
         let one = known.values.len() == 1 && known.values.iter().all(|span| span.point);
@@ -439,9 +454,11 @@ fn ordered_ranges(
             return None;
         }
         asked.push(Asked { values: &known.values, text: &known.text });
+        used += known.count;
     }
     let sorted = Spans::from(lowest);
     let within = merged.iter().find(|merged| merged.path == path);
+    used += within.map_or(0, |within| within.count);
     let both = within.map(|within| within.values.intersection(&sorted));
     let (values, text) = match (&both, within) {
         (Some(both), Some(within)) => (both, within.text.as_str()),
@@ -451,7 +468,7 @@ fn ordered_ranges(
     let mut ranges = IndexRanges::new(index, &asked);
     ranges.conditions.retain(|text| !text.is_empty());
     ranges.fixed = at;
-    Some(ranges)
+    Some((ranges, used))
 }
 
 /// Whether an access is of an index that is among `parts` already.
