@@ -10,10 +10,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{Execution, count};
-use crate::codec::EncodedDocument;
 use crate::codec::entry::IndexedFields;
+use crate::codec::{EncodedDocument, Metadata};
 use crate::query::{Direction, Documents, Entries, Program, Source, SourceIndex};
-use crate::types::{DocumentId, IndexName, Limits, Result};
+use crate::types::{DocumentId, IndexName, Limits, Result, Timestamp};
 
 /// Documents in memory, with indexes.
 #[derive(Clone, Default)]
@@ -25,14 +25,20 @@ pub(in crate::query) struct Memory {
 }
 
 impl Memory {
-    /// Documents of these fields, with indexes such as `age;role,age`.
+    /// The version that every document has.
+    pub(in crate::query) const VERSION: u64 = 7;
+
+    /// Stored documents of these fields, with indexes such as `age;role,age`.
     pub(in crate::query) fn new(bodies: &[String], indexed: Option<&str>) -> Memory {
         let document = |(at, body): (usize, &String)| {
             let id = DocumentId::from(format!("{at:03}").as_str());
-            let comma = if body.is_empty() { "" } else { "," };
-            let json = format!("{{\"_id\": \"{}\"{comma}{body}}}", id.as_str());
+            let json = format!("{{{body}}}");
             let document = EncodedDocument::from_json(json.as_bytes(), &Limits::DEFAULT);
-            (id, document.unwrap_or_else(|error| panic!("{json}: {error}")))
+            let document = document.unwrap_or_else(|error| panic!("{json}: {error}"));
+            let (version, time) = (Memory::VERSION, Timestamp(1_767_225_600_000));
+            let metadata =
+                Metadata { id: id.clone(), version, created_at: time, updated_at: time };
+            (id, document.with_metadata(&metadata))
         };
         let documents: BTreeMap<_, _> = bodies.iter().enumerate().map(document).collect();
         let indexes = indexed.into_iter().flat_map(|all| all.split(';'));
