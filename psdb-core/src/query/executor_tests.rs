@@ -242,6 +242,20 @@ fn orders_break_ties_by_id() {
 }
 
 #[test]
+fn what_is_not_kept_takes_no_memory_from_the_others() {
+    // Every key has 100,000 bytes, and selecting takes nearly all memory before it raises.
+    let bodies = vec![format!("\"a\": \"{}\"", "x".repeat(100_000)); 20];
+    for source in [Memory::new(&bodies, None), Memory::new(&bodies, Some("a")).boasting()] {
+        let order = Some((compile("lambda d: d['a']"), false));
+        let execution = Execution::new(source, None, order, Some(1));
+        let select = compile("lambda d: len(d['a'] * 660) / 0");
+        let page = execution.selecting(Some(select)).next_page(10, usize::MAX);
+        let page = page.expect("each document takes less than the limit");
+        assert_eq!((page.found.len(), page.skipped.count), (0, 20));
+    }
+}
+
+#[test]
 fn a_query_under_way_can_be_cancelled() {
     let source = Memory::new(&people(), None);
     let slow = compile("lambda d: sum(1 for x in range(10**7)) < 0");
