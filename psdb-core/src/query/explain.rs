@@ -105,14 +105,14 @@ const PAGE_BYTES: usize = 1 << 20;
 /// The step that finds documents.
 fn chosen_step(chosen: &Chosen) -> PlanTree {
     let mut step = chosen.plan.tree();
+    if chosen.by_choice {
+        step.text = format!("{}: the indexes there are would save too little", step.text);
+        step = step.fact("by_choice", Value::Bool(true));
+    }
     if let Some(field) = &chosen.helpful {
         let command = format!("index create {field}");
         step.text = format!("{}; '{command}' would help", step.text);
         step = step.fact("advice", Value::String(format!("'{command}' would help")));
-    }
-    if chosen.by_choice {
-        step.text = format!("{}: an index would save too little", step.text);
-        step = step.fact("by_choice", Value::Bool(true));
     }
     step.fact("estimated_documents", Value::Int(i128::from(chosen.documents)))
 }
