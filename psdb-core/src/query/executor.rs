@@ -316,8 +316,7 @@ impl<S: Source> Execution<S> {
         let (lambdas, after) = (&self.lambdas, self.after.as_ref());
         let (skipped, meter) = (&mut self.skipped, &self.meter);
         meter.set_kept(0);
-        let look =
-            |best: &mut Best, document| lambdas.rank(document, best, after, skipped, meter);
+        let look = |best: &mut Best, document| lambdas.rank(document, best, after, skipped, meter);
         let (source, best) = (&self.source, Best::new(self.left));
         let walk =
             InOrder { source, ranges, descending, meter, best, look, group: Group::default() };

@@ -36,8 +36,7 @@ impl Memory {
             let document = EncodedDocument::from_json(json.as_bytes(), &Limits::DEFAULT);
             let document = document.unwrap_or_else(|error| panic!("{json}: {error}"));
             let (version, time) = (Memory::VERSION, Timestamp(1_767_225_600_000));
-            let metadata =
-                Metadata { id: id.clone(), version, created_at: time, updated_at: time };
+            let metadata = Metadata { id: id.clone(), version, created_at: time, updated_at: time };
             (id, document.with_metadata(&metadata))
         };
         let documents: BTreeMap<_, _> = bodies.iter().enumerate().map(document).collect();

@@ -209,7 +209,8 @@ pub(super) fn plan(
         }
     }
     if let (Some(order), Some(limit)) = (wanted.order, wanted.limit)
-        && let Some(Ordered { ranges, entries, whole }) = planner.in_order(order.0, known.as_ref())?
+        && let Some(Ordered { ranges, entries, whole }) =
+            planner.in_order(order.0, known.as_ref())?
     {
         let covers = whole && known.as_ref().is_some_and(|known| known.whole);
         let share = if covers { entries } else { matches.min(entries) };
