@@ -292,8 +292,8 @@ impl<S: Source> Execution<S> {
                 }
                 Ok(State::Ids(ids.into()))
             }
-            (Plan::InOrder { ranges, descending }, Some(_)) => {
-                self.in_order(ranges, *descending).map(State::Ready)
+            (Plan::InOrder { ranges, fixed, descending }, Some(_)) => {
+                self.in_order(ranges, *fixed, *descending).map(State::Ready)
             }
             _ => self.ranked(&chosen).map(State::Ready),
         }
@@ -312,14 +312,18 @@ impl<S: Source> Execution<S> {
     }
 
     /// The first results in the order of an index.
-    fn in_order(&mut self, ranges: &IndexRanges, descending: bool) -> Result<VecDeque<Found>> {
+    fn in_order(
+        &mut self,
+        ranges: &IndexRanges,
+        fixed: usize,
+        descending: bool,
+    ) -> Result<VecDeque<Found>> {
         let (lambdas, after) = (&self.lambdas, self.after.as_ref());
         let (skipped, meter) = (&mut self.skipped, &self.meter);
         meter.set_kept(0);
         let look = |best: &mut Best, document| lambdas.rank(document, best, after, skipped, meter);
-        let (source, best) = (&self.source, Best::new(self.left));
-        let walk =
-            InOrder { source, ranges, descending, meter, best, look, group: Group::default() };
+        let (source, best, group) = (&self.source, Best::new(self.left), Group::default());
+        let walk = InOrder { source, ranges, fixed, descending, meter, best, look, group };
         Ok(walk.run()?.in_order())
     }
 

@@ -42,7 +42,7 @@ impl Memory {
         let documents: BTreeMap<_, _> = bodies.iter().enumerate().map(document).collect();
         let indexes = indexed.into_iter().flat_map(|all| all.split(';'));
         let indexes = indexes.map(|fields| {
-            let indexed = IndexedFields::new(fields.split(','));
+            let indexed = Arc::new(IndexedFields::new(fields.split(',')));
             let entry = |(id, document): (&DocumentId, &EncodedDocument)| {
                 let entries = indexed.entries(id, document);
                 entries.into_iter().map(|entry| (entry, id.clone())).collect::<Vec<_>>()
@@ -51,9 +51,9 @@ impl Memory {
             let is_cut = |entry: &Bytes| indexed.values_end(entry).is_none_or(|(_, cut)| cut);
             let index = SourceIndex {
                 name: IndexName::from(fields),
-                fields: fields.split(',').map(str::to_owned).collect(),
                 complete: true,
                 cut: entries.keys().any(is_cut),
+                fields: indexed,
             };
             (index, entries)
         });

@@ -70,15 +70,7 @@ impl Test {
             Code::Float(value) => Constant::Float(*value),
             _ => return None,
         };
-        let is_comparison = matches!(
-            comparator,
-            Comparator::Equal
-                | Comparator::NotEqual
-                | Comparator::Less
-                | Comparator::LessEqual
-                | Comparator::Greater
-                | Comparator::GreaterEqual
-        );
+        let is_comparison = comparator.holds(Ordering::Equal).is_some();
         let path = path(first)?;
         is_comparison.then_some(Test { path, comparator: *comparator, constant })
     }
@@ -99,15 +91,7 @@ impl Test {
             (ValueRef::Float(value), Constant::Float(constant)) => value.partial_cmp(constant)?,
             _ => return None,
         };
-        Some(match self.comparator {
-            Comparator::Equal => order == Ordering::Equal,
-            Comparator::NotEqual => order != Ordering::Equal,
-            Comparator::Less => order == Ordering::Less,
-            Comparator::LessEqual => order != Ordering::Greater,
-            Comparator::Greater => order == Ordering::Greater,
-            Comparator::GreaterEqual => order != Ordering::Less,
-            _ => return None,
-        })
+        self.comparator.holds(order)
     }
 }
 

@@ -11,10 +11,12 @@
 //! Left out: writing.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::codec::EncodedDocument;
+use crate::codec::entry::IndexedFields;
 use crate::types::{DocumentId, IndexName, Result};
 
 /// Documents on their way out of a source.
@@ -37,8 +39,8 @@ pub enum Direction {
 pub struct SourceIndex {
     /// Its name.
     pub name: IndexName,
-    /// The fields, in the order in which keys hold their values.
-    pub fields: Vec<String>,
+    /// Its fields.
+    pub fields: Arc<IndexedFields>,
     /// Whether it has the entries of every document; only then it can be searched.
     pub complete: bool,
     /// Whether a value in it was cut, so that its keys alone do not tell all values apart.
@@ -60,8 +62,7 @@ pub trait Source: Send + 'static {
         direction: Direction,
     ) -> Option<Entries<'a>>;
 
-    /// How many entries of an index lie within the bounds; none without such an index. A count may
-    /// end at `bound`, which then is the answer.
+    /// How many entries of an index lie within the bounds; none without such an index.
     ///
     /// # Errors
     ///
@@ -71,13 +72,12 @@ pub trait Source: Send + 'static {
         index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-        bound: u64,
     ) -> Result<u64> {
         let Some(entries) = self.index_entries(index, low, high, Direction::Ascending) else {
             return Ok(0);
         };
         let mut count = 0;
-        for entry in entries.take(usize::try_from(bound).unwrap_or(usize::MAX)) {
+        for entry in entries {
             entry?;
             count += 1;
         }
@@ -91,7 +91,7 @@ pub trait Source: Send + 'static {
     ///
     /// Whatever keeps the source from reading them.
     fn estimate_entries(&self, index: &IndexName, low: &[u8], high: &[u8]) -> Result<u64> {
-        self.count_entries(index, Bound::Included(low), Bound::Excluded(high), u64::MAX)
+        self.count_entries(index, Bound::Included(low), Bound::Excluded(high))
     }
 
     /// The document under `id`, if there is one.

@@ -191,10 +191,9 @@ impl Source for DatabaseView {
         index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-        bound: u64,
     ) -> Result<u64> {
         match self.index_entries(index, low, high, Direction::Ascending) {
-            Some(EntriesOf(range)) => Ok(range.count_up_to(bound)?),
+            Some(EntriesOf(range)) => Ok(range.count_up_to(u64::MAX)?),
             None => Ok(0),
         }
     }
@@ -211,7 +210,7 @@ impl Source for DatabaseView {
     fn indexes(&self) -> Vec<SourceIndex> {
         let index = |index: &Index| SourceIndex {
             name: index.definition.name.clone(),
-            fields: index.definition.fields.clone(),
+            fields: Arc::clone(&index.fields),
             complete: index.coverage == Coverage::Ready,
             cut: index.cuts > 0,
         };

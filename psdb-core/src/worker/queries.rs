@@ -271,7 +271,6 @@ impl Lambdas {
         Asked {
             filter: self.filter.as_ref(),
             order: self.order.as_ref().map(|(key, descending)| (key, *descending)),
-            skip: 0,
             limit: query.limit,
             select: self.select.as_ref(),
             strict: query.strict,
