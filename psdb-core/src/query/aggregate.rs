@@ -115,6 +115,11 @@ impl Grouping {
         Ok(Grouping { key: Program::compile(key)?, aggregate, value, strict: false })
     }
 
+    /// The lambda whose values are the groups.
+    pub fn key(&self) -> &Program {
+        &self.key
+    }
+
     /// Whether the keys of an index could say how large the groups are.
     fn is_counted_by_keys(&self, filter: Option<&Program>) -> bool {
         let all = filter.is_none_or(Program::is_always_true);
@@ -190,7 +195,7 @@ pub struct Groups {
 }
 
 /// About how many bytes a value takes.
-pub(super) fn size(value: &Value) -> u64 {
+pub(crate) fn size(value: &Value) -> u64 {
     let inner: u64 = match value {
         Value::String(text) => text.len() as u64,
         Value::Array(values) => values.iter().map(size).sum(),

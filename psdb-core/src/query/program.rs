@@ -3,8 +3,10 @@
 //! Left out: how it is made (`parser`, `compiler`) and how it runs (`eval`).
 
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::condition::{self, Known};
+use super::field::Field;
 use super::meter::Meter;
 use super::predicate::{Code, FieldName};
 use super::raised::EvalError;
@@ -41,6 +43,9 @@ struct Compiled {
     shortcut: Option<Shortcut>,
     /// What is touched ahead.
     fields: Box<[FieldName]>,
+    /// What planning needs, once somebody has planned with it.
+    known: OnceLock<Option<Known>>,
+    field: OnceLock<Option<Field>>,
 }
 
 impl Program {
@@ -61,7 +66,9 @@ impl Program {
         let text = printer::print_lambda(parameter, body);
         let shortcut = Shortcut::of(&code);
         let fields = shortcut::fields_read(shortcut.as_ref(), &code);
-        Ok(Program { compiled: Arc::new(Compiled { code, shortcut, fields }), text: text.into() })
+        let (known, field) = (OnceLock::new(), OnceLock::new());
+        let compiled = Compiled { code, shortcut, fields, known, field };
+        Ok(Program { compiled: Arc::new(compiled), text: text.into() })
     }
 
     /// The lambda as Python text; compiling it gives the same program.
@@ -76,6 +83,16 @@ impl Program {
 
     pub(super) fn code(&self) -> &Code {
         &self.compiled.code
+    }
+
+    /// What must be true of a document for this to be true of it, as far as that is known.
+    pub(super) fn known(&self) -> Option<&Known> {
+        self.compiled.known.get_or_init(|| condition::of(self.code())).as_ref()
+    }
+
+    /// The field that this reads, if that is all it does.
+    pub(super) fn field(&self) -> Option<&Field> {
+        self.compiled.field.get_or_init(|| Field::of(self.code())).as_ref()
     }
 
     /// Touches what evaluating will read first of `documents`, the same part of all at a time; `documents`

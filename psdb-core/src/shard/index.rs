@@ -63,7 +63,7 @@ pub(super) struct StoredIndex {
 pub(super) struct Index {
     pub(super) number: u64,
     pub(super) definition: Arc<IndexDefinition>,
-    fields: Arc<IndexedFields>,
+    pub(super) fields: Arc<IndexedFields>,
     pub(super) coverage: Coverage,
     /// How many documents it has entries of.
     pub(super) documents: u64,
