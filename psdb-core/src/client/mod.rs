@@ -30,6 +30,7 @@ mod named;
 mod page_token;
 mod paging;
 mod router;
+mod scatter;
 mod session;
 mod stale;
 mod write;
