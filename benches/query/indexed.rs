@@ -26,7 +26,7 @@ const DATABASE: DatabaseId = DatabaseId(1);
 const CACHE_BYTES: usize = 1 << 30;
 const BATCH: usize = 100;
 /// As the builder of a worker has it.
-const BUILD_BATCH: u32 = 500;
+const BUILD_BATCH: u32 = 2_000;
 const FIELDS: [&str; 3] = ["role", "age", "name"];
 
 pub const COUNT: &str = "index, count: d[\"role\"] == \"Dev\"";

@@ -22,7 +22,7 @@
 
 use bytes::Bytes;
 
-use super::document::{EncodedDocument, ValueRef};
+use super::document::{ArrayRef, EncodedDocument, ObjectRef, Place, ValueRef};
 use super::key::{self, CUT_BYTES, MISSING};
 use crate::types::{DocumentId, FieldPath};
 
@@ -37,12 +37,38 @@ pub const ELEMENTS: usize = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexedFields {
     paths: Vec<FieldPath>,
+    places: Places,
 }
+
+/// Where the outermost field of each path was found last. All are equal: none is wrong.
+#[derive(Debug)]
+struct Places(Box<[Place]>);
+
+impl Places {
+    fn new(count: usize) -> Places {
+        Places((0..count).map(|_| Place::default()).collect())
+    }
+}
+
+impl Clone for Places {
+    fn clone(&self) -> Places {
+        Places::new(self.0.len())
+    }
+}
+
+impl PartialEq for Places {
+    fn eq(&self, _: &Places) -> bool {
+        true
+    }
+}
+
+impl Eq for Places {}
 
 impl IndexedFields {
     /// The index on these fields, each a path such as `addr.city`.
     pub fn new<'a>(fields: impl IntoIterator<Item = &'a str>) -> IndexedFields {
-        IndexedFields { paths: fields.into_iter().map(FieldPath::new).collect() }
+        let paths: Vec<_> = fields.into_iter().map(FieldPath::new).collect();
+        IndexedFields { places: Places::new(paths.len()), paths }
     }
 
     /// The fields, in the order in which entries hold their values.
@@ -59,35 +85,62 @@ impl IndexedFields {
     ///
     /// Costs time and memory in proportion to the document.
     pub fn entries(&self, id: &DocumentId, document: &EncodedDocument) -> Vec<Bytes> {
-        let (mut entry, cut) = (Vec::with_capacity(64), self.cut());
-        let values: Vec<_> = self.paths.iter().map(|path| value_at(document, path)).collect();
-        for value in &values {
-            match value {
-                Some(value) => key::encode_value(*value, cut, &mut entry),
-                None => entry.push(MISSING),
+        let mut entries = Vec::new();
+        self.visit_entries(
+            id.as_str(),
+            document.root(),
+            &mut Vec::with_capacity(64),
+            |entry, _| {
+                entries.push(Bytes::copy_from_slice(entry));
+            },
+        );
+        entries
+    }
+
+    /// Touches what the entries of a document are made of; the answer means nothing.
+    pub(crate) fn touch(&self, document: ObjectRef<'_>) -> u8 {
+        self.places.0.iter().fold(0, |sum, place| sum ^ document.touch_near(place))
+    }
+
+    /// Gives the entries of a document to `visit`, in ascending order, and whether a value of theirs
+    /// was cut. They are put together in `entry`, which saves asking for memory each time.
+    pub(crate) fn visit_entries(
+        &self,
+        id: &str,
+        document: ObjectRef<'_>,
+        entry: &mut Vec<u8>,
+        mut visit: impl FnMut(&[u8], bool),
+    ) {
+        entry.clear();
+        let (cut, mut rest_is_cut, mut is_cut) = (self.cut(), false, false);
+        let (mut array, mut after_first) = (None, 0);
+        for (at, (path, place)) in self.paths.iter().zip(&self.places.0).enumerate() {
+            let value = value_near(document, path, place);
+            let part_is_cut = match value {
+                Some(value) => key::encode_value(value, cut, entry),
+                None => {
+                    entry.push(MISSING);
+                    false
+                }
+            };
+            is_cut |= part_is_cut;
+            if at > 0 {
+                rest_is_cut |= part_is_cut;
+                continue;
+            }
+            after_first = entry.len();
+            if let Some(ValueRef::Array(values)) = value {
+                array = Some(values);
             }
         }
-        entry.extend_from_slice(id.as_str().as_bytes());
-        let Some(Some(ValueRef::Array(array))) = values.first() else {
-            return vec![entry.into()];
-        };
-        let after_first = key::part_end(&entry, cut).map_or(entry.len(), |(end, _)| end);
-        let mut elements: Vec<Vec<u8>> = Vec::new();
-        for element in array.iter() {
-            let mut key = vec![ELEMENT];
-            key::encode_value(element, cut, &mut key);
-            elements.push(key);
-        }
-        elements.sort_unstable();
-        elements.dedup();
-        if elements.len() > ELEMENTS {
-            elements = vec![vec![ELEMENT, MANY]];
-        }
-        for key in &mut elements {
+        entry.extend_from_slice(id.as_bytes());
+        visit(entry, is_cut);
+        let Some(array) = array else { return };
+        for (mut key, is_cut) in element_keys(array, cut) {
+            // Keys do not begin with one another, so what follows does not change their order.
             key.extend_from_slice(&entry[after_first..]);
+            visit(&key, is_cut || rest_is_cut);
         }
-        // Keys do not begin with one another, so what follows them does not change their order.
-        std::iter::once(entry).chain(elements).map(Bytes::from).collect()
     }
 
     /// Where the values of an entry end and the id begins, and whether one of them was cut; `None`
@@ -115,10 +168,28 @@ impl IndexedFields {
     }
 }
 
-/// The value that a path leads to.
-fn value_at<'a>(document: &'a EncodedDocument, path: &FieldPath) -> Option<ValueRef<'a>> {
-    let mut value = ValueRef::Object(document.root());
-    for name in path.names() {
+/// What the entries of the elements of an array begin with, in order, and whether it was cut.
+fn element_keys(array: ArrayRef<'_>, cut: usize) -> Vec<(Vec<u8>, bool)> {
+    let mut elements: Vec<(Vec<u8>, bool)> = Vec::new();
+    for element in array.iter() {
+        let mut key = vec![ELEMENT];
+        let is_cut = key::encode_value(element, cut, &mut key);
+        elements.push((key, is_cut));
+    }
+    elements.sort_unstable();
+    elements.dedup();
+    if elements.len() > ELEMENTS { vec![(vec![ELEMENT, MANY], true)] } else { elements }
+}
+
+/// The value that a path leads to, whose outermost field is looked for first where it was last time.
+fn value_near<'a>(
+    document: ObjectRef<'a>,
+    path: &FieldPath,
+    place: &Place,
+) -> Option<ValueRef<'a>> {
+    let mut names = path.names();
+    let mut value = document.get_near(names.next()?, place)?;
+    for name in names {
         let ValueRef::Object(object) = value else { return None };
         value = object.get(name)?;
     }
@@ -140,6 +211,14 @@ mod tests {
         let fields = IndexedFields::new(fields.split(','));
         let entries = fields.entries(&DocumentId::from("id"), &document);
         assert!(entries.is_sorted());
+        let mut cuts = Vec::new();
+        let visit = |entry: &[u8], is_cut| cuts.push((entry.to_vec(), is_cut));
+        fields.visit_entries("id", document.root(), &mut vec![1, 2, 3], visit);
+        let known = entries.iter().map(|entry| {
+            let (_, is_cut) = fields.values_end(entry).expect("an entry");
+            (entry.to_vec(), is_cut)
+        });
+        assert!(known.eq(cuts), "what is visited is what there is, cut or not");
         let shown = entries.iter().map(|entry| {
             let (end, cut) = fields.values_end(entry).expect("an entry");
             assert_eq!(&entry[end..], b"id");

@@ -46,11 +46,11 @@ const END: u8 = 0;
 /// How many bytes a number takes.
 const NUMBER_BYTES: usize = 11;
 
-/// Appends the key of `value`, cut after `cut` bytes.
-pub fn encode_value(value: ValueRef<'_>, cut: usize, out: &mut Vec<u8>) {
+/// Appends the key of `value`, cut after `cut` bytes; says whether it was.
+pub fn encode_value(value: ValueRef<'_>, cut: usize, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     encode_whole(value, start + cut, out);
-    finish(start, cut, out);
+    finish(start, cut, out)
 }
 
 /// Appends the key of a decoded value, cut after `cut` bytes.
@@ -66,11 +66,13 @@ pub fn encode_prefix(prefix: &str, out: &mut Vec<u8>) {
     escaped(prefix, usize::MAX - 1, out);
 }
 
-fn finish(start: usize, cut: usize, out: &mut Vec<u8>) {
-    if out.len() - start > cut {
+fn finish(start: usize, cut: usize, out: &mut Vec<u8>) -> bool {
+    let is_cut = out.len() - start > cut;
+    if is_cut {
         out.truncate(start + cut);
         out.push(CUT);
     }
+    is_cut
 }
 
 /// Where the key that `bytes` begin with ends, and whether it was cut after `cut` bytes; `None` if

@@ -1,8 +1,8 @@
 //! One database on one shard: its indexes, and what is known of its documents as a whole.
 //!
 //! Documents and index entries lie in trees of the shard's page file. All changes of documents go
-//! through [`Database::put`] and [`Database::remove`], which keep the indexes, the totals and the
-//! digest in step.
+//! through [`Database::put`] and [`Database::remove`], which keep the totals and the digest in step
+//! and note what changes in the indexes; [`Database::make`] follows before the command is done.
 //!
 //! Invariants: those of the module, checked by [`Database::check_invariants`].
 //!
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::digest::{self, Hasher};
+use super::entry_changes::EntryChanges;
 use super::index::{Coverage, Index};
 use super::indexes::check_definitions;
 use super::stored::{StoredDatabase, documents_tree};
@@ -161,27 +162,49 @@ impl Database {
         Ok(trees.contains_key(&self.documents_tree, id.as_str().as_bytes())?)
     }
 
-    /// Stores a document in place of `old`, the one under its id so far.
+    /// Stores a document in place of `old`, the one under its id so far, and notes its indexes'
+    /// `changes`.
     pub(super) fn put(
         &mut self,
         trees: &mut Store,
         id: &DocumentId,
         old: Option<&EncodedDocument>,
         document: &EncodedDocument,
+        changes: &mut [EntryChanges],
     ) -> std::result::Result<(), StateError> {
         trees.insert(&self.documents_tree, id.as_str().as_bytes(), document.bytes())?;
-        self.account(trees, id, old, Some(document))
+        self.account(changes, id, old, Some(document));
+        Ok(())
     }
 
-    /// Removes `old`, the document under `id`.
+    /// Removes `old`, the document under `id`, and notes its indexes' `changes`.
     pub(super) fn remove(
         &mut self,
         trees: &mut Store,
         id: &DocumentId,
         old: &EncodedDocument,
+        changes: &mut [EntryChanges],
     ) -> std::result::Result<(), StateError> {
         trees.remove(&self.documents_tree, id.as_str().as_bytes())?;
-        self.account(trees, id, Some(old), None)
+        self.account(changes, id, Some(old), None);
+        Ok(())
+    }
+
+    /// No changes yet, of each index's entries.
+    pub(super) fn no_changes(&self) -> Vec<EntryChanges> {
+        self.indexes.iter().map(|_| EntryChanges::default()).collect()
+    }
+
+    /// Makes the changes of the indexes' entries that were noted.
+    pub(super) fn make(
+        &mut self,
+        trees: &mut Store,
+        changes: &mut [EntryChanges],
+    ) -> std::result::Result<(), StateError> {
+        for (index, changes) in self.indexes.iter_mut().zip(changes) {
+            index.make(trees, changes)?;
+        }
+        Ok(())
     }
 
     /// Removes all documents unless this clearing, or a later one, did so before.
@@ -218,21 +241,20 @@ impl Database {
 
     fn account(
         &mut self,
-        trees: &mut Store,
+        changes: &mut [EntryChanges],
         id: &DocumentId,
         old: Option<&EncodedDocument>,
         new: Option<&EncodedDocument>,
-    ) -> std::result::Result<(), StateError> {
+    ) {
         if let Some(old) = old {
             self.sums.subtract(old.bytes());
         }
         if let Some(new) = new {
             self.sums.add(new.bytes());
         }
-        for index in &mut self.indexes {
-            index.change(trees, id, old, new)?;
+        for (index, changes) in self.indexes.iter_mut().zip(changes) {
+            index.change(changes, id, old, new);
         }
-        Ok(())
     }
 
     pub(super) fn hash_into(&self, hasher: &mut Hasher) {

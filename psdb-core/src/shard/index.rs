@@ -15,12 +15,14 @@
 //!
 //! Left out: what an entry is (`codec::entry`), choosing an index (`query::planner`).
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Hasher;
+use super::entry_changes::EntryChanges;
 use super::stored::index_tree;
 use crate::codec::document::EncodedDocument;
 use crate::codec::entry::IndexedFields;
@@ -179,53 +181,79 @@ impl Index {
         hasher.number(self.entries);
     }
 
-    /// Follows one document from its old form to its new one, if it is covered.
+    /// Follows one document from its old form to its new one, if it is covered: its entries are
+    /// noted in `changes`.
     pub(super) fn change(
         &mut self,
-        trees: &mut Store,
+        changes: &mut EntryChanges,
         id: &DocumentId,
         old: Option<&EncodedDocument>,
         new: Option<&EncodedDocument>,
-    ) -> Result<(), StorageError> {
-        if self.coverage.covers(id) { self.follow(trees, id, old, new) } else { Ok(()) }
-    }
-
-    /// Adds the entries of one document that it did not cover.
-    pub(super) fn add(
-        &mut self,
-        trees: &mut Store,
-        id: &DocumentId,
-        document: &EncodedDocument,
-    ) -> Result<(), StorageError> {
-        self.follow(trees, id, None, Some(document))
-    }
-
-    fn follow(
-        &mut self,
-        trees: &mut Store,
-        id: &DocumentId,
-        old: Option<&EncodedDocument>,
-        new: Option<&EncodedDocument>,
-    ) -> Result<(), StorageError> {
+    ) {
+        if !self.coverage.covers(id) {
+            return;
+        }
+        let Some(old) = old else {
+            if let Some(new) = new {
+                self.add(changes, id.as_str(), new);
+            }
+            return;
+        };
         // A page file whose numbers are wrong must not make a replica panic, hence the saturation.
         let documents = self.documents + u64::from(new.is_some());
-        self.documents = documents.saturating_sub(u64::from(old.is_some()));
-        let entries = |document: Option<&EncodedDocument>| {
-            document.map_or_else(Vec::new, |document| self.fields.entries(id, document))
-        };
-        let (old, new) = (entries(old), entries(new));
+        self.documents = documents.saturating_sub(1);
+        let old = self.entries_of(id, old);
+        let new = new.map_or_else(Vec::new, |new| self.entries_of(id, new));
         if old == new {
-            return Ok(());
+            return;
         }
-        for key in old.iter().filter(|key| new.binary_search(key).is_err()) {
-            let removed = u64::from(trees.remove(&self.tree, key)?);
-            self.entries = self.entries.saturating_sub(removed);
-            self.cuts = self.cuts.saturating_sub(self.is_cut(key));
+        for entry in old.iter().filter(|entry| new.binary_search(entry).is_err()) {
+            changes.remove(&entry.0, id.as_str());
+            self.cuts = self.cuts.saturating_sub(u64::from(entry.1));
         }
-        for key in new.iter().filter(|key| old.binary_search(key).is_err()) {
-            self.entries += u64::from(trees.insert(&self.tree, key, id.as_str().as_bytes())?);
-            self.cuts += self.is_cut(key);
+        for entry in new.iter().filter(|entry| old.binary_search(entry).is_err()) {
+            changes.add(&entry.0, id.as_str());
+            self.cuts += u64::from(entry.1);
         }
+    }
+
+    /// Notes the entries of one document that has none yet.
+    pub(super) fn add(&mut self, changes: &mut EntryChanges, id: &str, document: &EncodedDocument) {
+        self.documents += 1;
+        let mut entry = std::mem::take(&mut changes.entry);
+        self.fields.visit_entries(id, document.root(), &mut entry, |entry, is_cut| {
+            changes.add(entry, id);
+            self.cuts += u64::from(is_cut);
+        });
+        changes.entry = entry;
+    }
+
+    /// Touches what the entries of documents are made of, so that the processor waits for all of it
+    /// at once: the tables that say where fields stand, then the fields.
+    pub(super) fn touch(&self, documents: &[EncodedDocument]) {
+        let roots = || documents.iter().map(EncodedDocument::root);
+        black_box(roots().fold(0, |sum, root| sum ^ root.touch()));
+        black_box(roots().fold(0, |sum, root| sum ^ self.fields.touch(root)));
+    }
+
+    /// Makes the changes that were noted.
+    pub(super) fn make(
+        &mut self,
+        trees: &mut Store,
+        changes: &mut EntryChanges,
+    ) -> Result<(), StorageError> {
+        let made = changes.make(trees, &self.tree)?;
+        self.entries = (self.entries + made.added).saturating_sub(made.removed);
         Ok(())
+    }
+
+    /// The entries of a document, and whether each holds a value that was cut.
+    fn entries_of(&self, id: &DocumentId, document: &EncodedDocument) -> Vec<(Bytes, bool)> {
+        let mut entries = Vec::new();
+        let mut memory = Vec::with_capacity(64);
+        self.fields.visit_entries(id.as_str(), document.root(), &mut memory, |entry, is_cut| {
+            entries.push((Bytes::copy_from_slice(entry), is_cut));
+        });
+        entries
     }
 }

@@ -17,10 +17,11 @@
 use std::ops::Bound;
 
 use super::database::Database;
+use super::entry_changes::EntryChanges;
 use super::index::{Coverage, Index};
 use crate::codec::document::{EncodedDocument, ValueRef};
 use crate::raft::StateError;
-use crate::storage::{Direction, Snapshot, Store};
+use crate::storage::{Direction, Range, Snapshot, Store};
 use crate::transport::message::{IndexDefinition, IndexState, IndexStatus};
 use crate::types::{DocumentId, Error, IndexName};
 
@@ -28,6 +29,8 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The most bytes of documents that one command adds entries of, beyond the first document.
 const FILL_BYTES: usize = 4 << 20;
+/// How many documents are read ahead.
+const AHEAD: usize = 16;
 /// The most fields of an index.
 const FIELDS: usize = 16;
 /// The most indexes of a database.
@@ -104,26 +107,24 @@ impl Database {
         let low = after.map_or(Bound::Unbounded, Bound::Excluded);
         let (tree, ascending) = (&self.documents_tree, Direction::Ascending);
         let mut rest = trees.snapshot().range(tree, low, Bound::Unbounded, ascending);
-        let (mut bytes, mut last) = (0, None);
-        for _ in 0..max_documents.max(1) {
-            let Some(value) = rest.next_value()? else { break };
-            // Its page bears a checksum, and it was validated before it was stored.
-            let document = EncodedDocument::from_verified(value);
-            let Some(ValueRef::Str(id)) = document.get("_id") else {
-                return Err(not_a_document("it has no _id"));
-            };
-            let id = DocumentId::from(id);
-            index.add(trees, &id, &document)?;
-            last = Some(id);
-            bytes += document.bytes().len();
-            if bytes > FILL_BYTES {
-                break;
+        let mut budget = Budget { documents: max_documents.max(1), bytes: FILL_BYTES };
+        let (mut changes, mut last) = (EntryChanges::default(), None);
+        let mut documents = Vec::with_capacity(AHEAD);
+        while !budget.is_spent() && next_documents(&mut rest, &mut budget, &mut documents)? {
+            index.touch(&documents);
+            for document in &documents {
+                index.add(&mut changes, id_of(document)?, document);
             }
+            last = documents.pop();
         }
+        let is_all = rest.next_value()?.is_none();
         index.coverage = match last {
-            Some(last) if rest.next_value()?.is_some() => Coverage::Building { up_to: Some(last) },
+            Some(last) if !is_all => Coverage::Building { up_to: Some(id_of(&last)?.into()) },
             _ => Coverage::Ready,
         };
+        // Nobody looks at the pages any more that are about to be changed.
+        drop(rest);
+        index.make(trees, &mut changes)?;
         Ok(true)
     }
 
@@ -138,16 +139,20 @@ impl Database {
             let definition = IndexDefinition::clone(&index.definition);
             *index = Index::new(self.id, index.number, definition, index.coverage.clone());
         }
+        let mut changes = self.no_changes();
         let mut documents = known.iter(&self.documents_tree);
         while let Some(value) = documents.next_value()? {
             let document = EncodedDocument::from_bytes(value)
                 .map_err(|error| not_a_document(&error.to_string()))?;
             let id = document.metadata().map_err(|error| not_a_document(&error.to_string()))?.id;
-            for index in &mut self.indexes {
-                index.change(trees, &id, None, Some(&document))?;
+            for (index, changes) in self.indexes.iter_mut().zip(&mut changes) {
+                index.change(changes, &id, None, Some(&document));
+            }
+            if changes.iter().any(EntryChanges::is_full) {
+                self.make(trees, &mut changes)?;
             }
         }
-        Ok(())
+        self.make(trees, &mut changes)
     }
 
     /// How the indexes stand, in the order of their definitions.
@@ -173,6 +178,44 @@ impl Database {
             Coverage::Ready => None,
             Coverage::Building { up_to } => Some((index.definition.name.clone(), up_to.clone())),
         })
+    }
+}
+
+/// How much more one command looks at.
+struct Budget {
+    documents: u32,
+    bytes: usize,
+}
+
+impl Budget {
+    fn is_spent(&self) -> bool {
+        self.documents == 0 || self.bytes == 0
+    }
+}
+
+/// Reads the next few documents in place of those that are there; says whether there are any.
+fn next_documents(
+    rest: &mut Range,
+    budget: &mut Budget,
+    documents: &mut Vec<EncodedDocument>,
+) -> Result<bool, StateError> {
+    documents.clear();
+    while documents.len() < AHEAD && !budget.is_spent() {
+        let Some(value) = rest.next_value()? else { break };
+        budget.documents -= 1;
+        // The one that passes the limit is still taken.
+        budget.bytes = budget.bytes.saturating_sub(value.len());
+        // Its page bears a checksum, and it was validated before it was stored.
+        documents.push(EncodedDocument::from_verified(value));
+    }
+    Ok(!documents.is_empty())
+}
+
+/// The id of a stored document, which is its first field.
+fn id_of(document: &EncodedDocument) -> Result<&str, StateError> {
+    match document.root().first("_id") {
+        Some(ValueRef::Str(id)) => Ok(id),
+        _ => Err(not_a_document("it does not begin with its _id")),
     }
 }
 

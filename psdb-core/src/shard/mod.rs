@@ -15,7 +15,8 @@
 //! - `command`: the commands and their answers.
 //! - `database`: one database: its documents, its indexes and the totals over them.
 //! - `write`: what a write operation does to a document, and when it is refused.
-//! - `index`: one secondary index. `indexes`: which there are, and building them.
+//! - `index`: one secondary index. `indexes`: which there are, and building them. `entry_changes`:
+//!   changes of their trees, made together.
 //! - `closed`: the ids that are never opened again, in bounded memory.
 //! - `digest`, `size`: the hash of a document, and its size as the limit counts it.
 //! - `view`: reading.
@@ -34,6 +35,7 @@ mod closed;
 mod command;
 mod database;
 mod digest;
+mod entry_changes;
 mod index;
 mod indexes;
 mod inspector;
@@ -225,11 +227,7 @@ impl Shard {
         operations: Vec<WriteOp>,
     ) -> Result<Response, StateError> {
         self.change(id, |database| {
-            let mut results = Vec::with_capacity(operations.len());
-            for operation in operations {
-                results.push(database.write(trees, position.time, operation)?);
-            }
-            Ok(Response::Written(results))
+            Ok(Response::Written(database.write(trees, position.time, operations)?))
         })
     }
 

@@ -16,12 +16,21 @@
 use bytes::Bytes;
 
 use super::database::Database;
+use super::entry_changes::EntryChanges;
 use super::size::check_body_size;
 use crate::codec::document::{EncodedDocument, Metadata, RESERVED_FIELDS};
 use crate::raft::StateError;
 use crate::storage::Store;
 use crate::transport::message::{WriteOp, Written};
 use crate::types::{DocumentId, Error, Result, Timestamp, validate_document_id};
+
+/// What the operations of one command share.
+struct Writing<'a> {
+    now: Timestamp,
+    trees: &'a mut Store,
+    /// Of each index's entries.
+    changes: Vec<EntryChanges>,
+}
 
 /// Why an operation did not happen.
 enum Failure {
@@ -44,77 +53,90 @@ impl From<StateError> for Failure {
 }
 
 impl Database {
-    /// Applies one operation; a refused one changes nothing.
+    /// Applies operations in order; a refused one changes nothing.
     pub(super) fn write(
         &mut self,
         trees: &mut Store,
         now: Timestamp,
-        operation: WriteOp,
-    ) -> Result<Result<Written>, StateError> {
-        let version = match operation {
-            WriteOp::Insert { id, body } => self.insert(trees, now, &id, body),
+        operations: Vec<WriteOp>,
+    ) -> Result<Vec<Result<Written>>, StateError> {
+        let mut results = Vec::with_capacity(operations.len());
+        let mut writing = Writing { now, trees, changes: self.no_changes() };
+        for operation in operations {
+            results.push(match self.write_one(&mut writing, operation) {
+                Ok(version) => Ok(Written { version }),
+                Err(Failure::Refused(error)) => Err(error),
+                Err(Failure::Damaged(error)) => return Err(error),
+            });
+            if writing.changes.iter().any(EntryChanges::is_full) {
+                self.make(writing.trees, &mut writing.changes)?;
+            }
+        }
+        self.make(writing.trees, &mut writing.changes)?;
+        Ok(results)
+    }
+
+    /// Applies one operation; answers the document's version.
+    fn write_one(&mut self, writing: &mut Writing<'_>, operation: WriteOp) -> Result<u64, Failure> {
+        match operation {
+            WriteOp::Insert { id, body } => self.insert(writing, &id, body),
             WriteOp::Update { id, patch, if_version } => {
-                self.overwrite(trees, now, (&id, if_version), patch, |old, patch| {
+                self.overwrite(writing, (&id, if_version), patch, |old, patch| {
                     old.without_metadata().merged(&patch)
                 })
             }
             WriteOp::Replace { id, body, if_version } => {
-                self.overwrite(trees, now, (&id, if_version), body, |_, body| body)
+                self.overwrite(writing, (&id, if_version), body, |_, body| body)
             }
-            WriteOp::Delete { id, if_version } => self.delete(trees, &id, if_version),
-        };
-        match version {
-            Ok(version) => Ok(Ok(Written { version })),
-            Err(Failure::Refused(error)) => Ok(Err(error)),
-            Err(Failure::Damaged(error)) => Err(error),
+            WriteOp::Delete { id, if_version } => self.delete(writing, &id, if_version),
         }
     }
 
     fn insert(
         &mut self,
-        trees: &mut Store,
-        now: Timestamp,
+        writing: &mut Writing<'_>,
         id: &DocumentId,
         body: Bytes,
     ) -> Result<u64, Failure> {
         validate_document_id(id.as_str())?;
         let body = checked_body(body)?;
         check_body_size(&body)?;
+        let Writing { now, trees, changes } = writing;
         if self.contains(trees, id)? {
             return Err(Error::DocumentExists { id: id.clone() }.into());
         }
-        let metadata = Metadata { id: id.clone(), version: 1, created_at: now, updated_at: now };
-        self.put(trees, id, None, &body.with_metadata(&metadata))?;
+        let metadata = Metadata { id: id.clone(), version: 1, created_at: *now, updated_at: *now };
+        self.put(trees, id, None, &body.with_metadata(&metadata), changes)?;
         Ok(metadata.version)
     }
 
     fn overwrite(
         &mut self,
-        trees: &mut Store,
-        now: Timestamp,
+        writing: &mut Writing<'_>,
         (id, if_version): (&DocumentId, Option<u64>),
         body: Bytes,
         combine: impl FnOnce(&EncodedDocument, EncodedDocument) -> EncodedDocument,
     ) -> Result<u64, Failure> {
         let body = checked_body(body)?;
+        let Writing { now, trees, changes } = writing;
         let (document, old) = self.expect(trees, id, if_version)?;
         let body = combine(&document, body);
         check_body_size(&body)?;
         // 2^64 updates of one document do not happen; a forged snapshot must not panic here.
         let version = old.version.saturating_add(1);
-        let metadata = Metadata { version, updated_at: now, ..old };
-        self.put(trees, id, Some(&document), &body.with_metadata(&metadata))?;
+        let metadata = Metadata { version, updated_at: *now, ..old };
+        self.put(trees, id, Some(&document), &body.with_metadata(&metadata), changes)?;
         Ok(version)
     }
 
     fn delete(
         &mut self,
-        trees: &mut Store,
+        writing: &mut Writing<'_>,
         id: &DocumentId,
         if_version: Option<u64>,
     ) -> Result<u64, Failure> {
-        let (document, old) = self.expect(trees, id, if_version)?;
-        self.remove(trees, id, &document)?;
+        let (document, old) = self.expect(writing.trees, id, if_version)?;
+        self.remove(writing.trees, id, &document, &mut writing.changes)?;
         Ok(old.version)
     }
 

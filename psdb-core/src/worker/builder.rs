@@ -19,8 +19,9 @@ use super::Core;
 use crate::raft::Group;
 use crate::shard::Shard;
 
-/// How many documents one batch covers.
-const BATCH_DOCUMENTS: u32 = 500;
+/// How many documents one batch covers. The more, the more of their entries lie next to each other;
+/// writes wait for the millisecond that it takes.
+const BATCH_DOCUMENTS: u32 = 2_000;
 /// How often the builder looks for something to do while nobody tells it of any.
 const IDLE: Duration = Duration::from_millis(500);
 /// How long a batch may take.

@@ -19,7 +19,7 @@ use crate::writers::Writers;
 use crate::{PATIENCE, eventually, restart_everything};
 
 const SHARD: ShardId = ShardId(0);
-const DOCUMENTS: u64 = 3_000;
+const DOCUMENTS: u64 = 9_000;
 /// How long messages take at most, so that a build takes several looks at it.
 const SLOW: Duration = Duration::from_millis(30);
 

@@ -274,6 +274,12 @@ impl<'a> ObjectRef<'a> {
             (text(name), read_value(&object.body[entry + 4 + name.len()..]))
         })
     }
+
+    /// The value of the field that was written first, if that is its name. It stands where the
+    /// object begins, so no table is read.
+    pub(crate) fn first(&self, name: &str) -> Option<ValueRef<'a>> {
+        if self.is_empty() { None } else { self.value_if_named(0, name) }
+    }
 }
 
 impl ValueRef<'_> {

@@ -114,7 +114,7 @@ impl Page {
         is_last: bool,
     ) -> Halves {
         let mut cells = Cells::of(self);
-        cells.insert(at, new_cell(separator, child));
+        cells.insert(at, &new_cell(separator, child));
         // The cell at the cut moves up: its child becomes the right page's first.
         let cut = cells.cut(is_last).min(cells.len() - 2);
         let moved = cells.get(cut).to_vec();

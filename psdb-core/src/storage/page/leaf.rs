@@ -35,7 +35,7 @@ pub(in crate::storage) enum Value<'a> {
 }
 
 /// An entry as a leaf stores it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::storage) struct ValueCell(pub(in crate::storage) Vec<u8>);
 
 impl ValueCell {
@@ -45,24 +45,34 @@ impl ValueCell {
     }
 
     pub(in crate::storage) fn new(key: &[u8], value: Value<'_>) -> ValueCell {
+        let mut cell = ValueCell::default();
+        cell.set(key, value);
+        cell
+    }
+
+    /// Makes it another entry's cell, in the same memory.
+    pub(in crate::storage) fn set(&mut self, key: &[u8], value: Value<'_>) {
         let key_length = u16::try_from(key.len()).expect("keys are bounded");
-        let mut cell = Vec::with_capacity(KEY + key.len() + MAX_INLINE_BYTES.min(256));
-        cell.extend_from_slice(&key_length.to_le_bytes());
+        let cell = &mut self.0;
+        cell.clear();
         match value {
             Value::Inline(bytes) => {
                 let length = u16::try_from(bytes.len()).expect("inline values are bounded");
+                cell.reserve(KEY + key.len() + bytes.len());
+                cell.extend_from_slice(&key_length.to_le_bytes());
                 cell.extend_from_slice(&length.to_le_bytes());
                 cell.extend_from_slice(key);
                 cell.extend_from_slice(bytes);
             }
             Value::Chain { length, head } => {
+                cell.reserve(KEY + key.len() + CHAIN_BYTES);
+                cell.extend_from_slice(&key_length.to_le_bytes());
                 cell.extend_from_slice(&CHAIN.to_le_bytes());
                 cell.extend_from_slice(key);
                 cell.extend_from_slice(&length.to_le_bytes());
                 cell.extend_from_slice(&head.encode());
             }
         }
-        ValueCell(cell)
     }
 }
 
@@ -139,7 +149,7 @@ impl Page {
     pub(in crate::storage) fn split_leaf(
         &self,
         at: usize,
-        cell: ValueCell,
+        cell: &ValueCell,
         replaces: bool,
         is_last: bool,
     ) -> Halves {
@@ -147,7 +157,7 @@ impl Page {
         if replaces {
             cells.remove(at);
         }
-        cells.insert(at, cell.0);
+        cells.insert(at, &cell.0);
         let (cut, generation) = (cells.cut(is_last), self.generation());
         let ranges = [0..cut, cut..cells.len()];
         let (left, right) = Page::two_pages(Kind::Leaf, 0, generation, &cells, ranges, None);

@@ -23,7 +23,9 @@ const SLOT_BYTES: usize = 2;
 /// The cells of a page that is being split or merged, with the bytes they need.
 #[derive(Debug, Default)]
 pub(in crate::storage) struct Cells {
-    cells: Vec<Vec<u8>>,
+    bytes: Vec<u8>,
+    /// Where each cell stands in the bytes, in order.
+    cells: Vec<Range<usize>>,
 }
 
 /// What a page becomes when it is split.
@@ -36,13 +38,18 @@ pub(in crate::storage) struct Halves {
 }
 
 impl Cells {
-    /// The cells of a page, in order.
+    /// The cells of a page, in order, with room for one more.
     pub(in crate::storage) fn of(page: &Page) -> Cells {
-        Cells { cells: (0..page.count()).map(|at| page.cell(at).to_vec()).collect() }
+        let bytes = Vec::with_capacity(2 * PAGE_BYTES);
+        let mut cells = Cells { bytes, cells: Vec::with_capacity(page.count() + 1) };
+        (0..page.count()).for_each(|at| cells.insert(at, page.cell(at)));
+        cells
     }
 
-    pub(in crate::storage) fn insert(&mut self, at: usize, cell: Vec<u8>) {
-        self.cells.insert(at, cell);
+    pub(in crate::storage) fn insert(&mut self, at: usize, cell: &[u8]) {
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(cell);
+        self.cells.insert(at, begin..self.bytes.len());
     }
 
     pub(in crate::storage) fn remove(&mut self, at: usize) {
@@ -75,13 +82,13 @@ impl Cells {
     }
 
     pub(super) fn get(&self, at: usize) -> &[u8] {
-        &self.cells[at]
+        &self.bytes[self.cells[at].clone()]
     }
 
     /// Fills an empty page with some of the cells.
     pub(super) fn fill(&self, page: &mut Page, range: Range<usize>) {
-        for (at, cell) in self.cells[range].iter().enumerate() {
-            assert!(page.insert_cell(at, cell), "cells are cut so that each side fits");
+        for (at, cell) in range.enumerate() {
+            assert!(page.insert_cell(at, self.get(cell)), "cells are cut so that each side fits");
         }
     }
 }

@@ -58,7 +58,7 @@ fn changed(changes: Vec<Change>) -> (Page, Entries) {
                 } else {
                     assert_eq!(entries(&page), model, "what does not fit changes nothing");
                     let is_last = at == page.count() && step % 2 == 0;
-                    let halves = page.split_leaf(at, cell(&key, &value), replaces, is_last);
+                    let halves = page.split_leaf(at, &cell(&key, &value), replaces, is_last);
                     model.insert(key, value);
                     page = check_halves(&halves, &mut model);
                 }
@@ -138,7 +138,7 @@ fn exercise(page: &Page) {
             let at = page.search(b"new").unwrap_or_else(|at| at);
             let mut copy = page.clone();
             if copy.search(b"new").is_err() && !copy.put_entry(at, &new, false) {
-                page.split_leaf(at, new, false, false);
+                page.split_leaf(at, &new, false, false);
             }
             copy.validate().unwrap();
             (0..copy.count()).rev().for_each(|at| copy.remove_entry(at));

@@ -1,6 +1,13 @@
 //! Inserting: down to a leaf, and up again as far as pages moved or were split.
 //!
+//! ```text
+//! entries   a b c d │ k l │ x      near: all that belong into the leaf of the last insert, as long
+//!           └─near──┘ └near┘ ...         as there is room, in one go
+//!                     ▲     ▲      far: a walk down, which the next ones are near to
+//! ```
 //! Left out: what happens inside a page (`page`).
+
+use std::cmp::Ordering;
 
 use bytes::Bytes;
 
@@ -34,6 +41,8 @@ pub(super) struct Finger {
     tree: Bytes,
     leaf: Option<Pointer>,
     bounds: Bounds,
+    /// Where cells are put together.
+    cell: ValueCell,
 }
 
 /// The separators to the left and right of a leaf; none at the ends of the tree.
@@ -92,12 +101,10 @@ impl Finger {
     pub(super) fn forget(&mut self) {
         self.leaf = None;
     }
-
-    /// The leaf that holds `key` of a tree, if it is this one.
-    fn leaf_for(&self, tree: &[u8], key: &[u8]) -> Option<Pointer> {
-        self.leaf.filter(|_| self.tree == tree && self.bounds.contain(key))
-    }
 }
+
+/// A key and its value.
+type Entry<'a> = (&'a [u8], &'a [u8]);
 
 /// A page that has been split: the separator and the page to its right.
 type Split = (Vec<u8>, Pointer);
@@ -112,22 +119,64 @@ impl Store {
     /// 4 GiB, and nothing is changed; otherwise [`StorageError::Io`], [`StorageError::Corrupt`] or
     /// [`StorageError::Poisoned`], after which the store must be opened anew.
     pub fn insert(&mut self, tree: &[u8], key: &[u8], value: &[u8]) -> Result<bool, StorageError> {
-        check_sizes(key, value)?;
+        Ok(self.insert_all(tree, &[(key, value)])? == 1)
+    }
+
+    /// Sets the values of several keys in a tree, which is made if there is none; says how many of
+    /// the keys are new.
+    ///
+    /// They may come in any order, and of two entries for one key the later one stays. In the order
+    /// of their keys they cost one walk down for each leaf they belong to, not one each.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::insert`]; nothing is changed if one of them is too large.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use psdb_core::env::SimDisk;
+    /// use psdb_core::storage::{PageCache, Store};
+    /// use std::path::Path;
+    ///
+    /// let disk = SimDisk::new();
+    /// let (mut store, _) = Store::open(&disk, Path::new("/films"), PageCache::new(1 << 20))?;
+    /// store.insert(b"by year", b"1982", b"Tron")?;
+    /// let films: [(&[u8], &[u8]); 2] = [(b"1977", b"Eraserhead"), (b"1982", b"Blade Runner")];
+    /// assert_eq!(store.insert_all(b"by year", &films)?, 1, "there was an entry for 1982");
+    /// assert_eq!(store.get(b"by year", b"1982")?.as_deref(), Some(&b"Blade Runner"[..]));
+    /// # Ok::<(), psdb_core::storage::StorageError>(())
+    /// ```
+    pub fn insert_all(&mut self, tree: &[u8], entries: &[Entry<'_>]) -> Result<u64, StorageError> {
+        for (key, value) in entries {
+            check_sizes(key, value)?;
+        }
         super::catalog::check_name(tree)?;
-        self.begin_write()?;
-        let inserted = self.insert_into(tree, key, value);
+        let inserted = self.insert_into(tree, entries);
         inserted.map_err(|error| self.shared.pager.fail(error))
     }
 
-    fn insert_into(&mut self, tree: &[u8], key: &[u8], value: &[u8]) -> Result<bool, StorageError> {
+    fn insert_into(&mut self, tree: &[u8], mut entries: &[Entry<'_>]) -> Result<u64, StorageError> {
+        let mut new = 0;
+        while let Some((key, value)) = entries.first() {
+            self.begin_write()?;
+            let (mut put, mut fresh) = self.insert_near(tree, entries);
+            if put == 0 {
+                (put, fresh) = (1, u64::from(self.insert_far(tree, key, value)?));
+            } else if fresh > 0 {
+                let root = self.root(tree);
+                self.set_root(tree, Root { entries: root.entries + fresh, ..root });
+            }
+            new += fresh;
+            entries = &entries[put..];
+        }
+        Ok(new)
+    }
+
+    /// Puts an entry wherever it belongs; says whether its key is new.
+    fn insert_far(&mut self, tree: &[u8], key: &[u8], value: &[u8]) -> Result<bool, StorageError> {
         let root = self.root(tree);
         let cell = self.value_cell(key, value)?;
-        if let Some(is_new) = self.insert_near(tree, key, &cell) {
-            if is_new {
-                self.set_root(tree, Root { entries: root.entries + 1, ..root });
-            }
-            return Ok(is_new);
-        }
         self.finger.forget();
         let Some(page) = root.page else {
             let mut leaf = Page::leaf(self.generation);
@@ -142,7 +191,7 @@ impl Store {
         if let Some((length, head)) = place.chain {
             self.free_chain(length, head)?;
         }
-        let (mut leaf, split) = self.put_into_leaf(&place, cell)?;
+        let (mut leaf, split) = self.put_into_leaf(&place, &cell)?;
         let root_page = self.ascend(path, &place, leaf, split.as_ref())?;
         if let Some((separator, right)) = split {
             if &separator[..] <= key {
@@ -163,24 +212,19 @@ impl Store {
         Ok(is_new)
     }
 
-    /// Puts an entry into the leaf of the last insert, if it belongs there, the leaf is the writer's
-    /// own and there is room; says whether its key is new.
-    fn insert_near(&mut self, tree: &[u8], key: &[u8], cell: &ValueCell) -> Option<bool> {
-        let leaf = self.finger.leaf_for(tree, key)?;
-        let put = self.shared.pager.update_since(leaf.id, self.era.newest_seen, |page| {
-            let count = page.count();
-            let at = match count.checked_sub(1) {
-                // Entries often come in order.
-                Some(last) if page.key(last) < key => Err(count),
-                _ => page.search(key),
-            };
-            match at {
-                Ok(at) if matches!(page.value(at), Value::Chain { .. }) => None,
-                Ok(at) => page.put_entry(at, cell, true).then_some(false),
-                Err(at) => page.put_entry(at, cell, false).then_some(true),
-            }
+    /// Puts the first of these entries into the leaf of the last insert, as many as belong there and
+    /// find room, if it is the writer's own; says how many, and how many of them are new.
+    fn insert_near(&mut self, tree: &[u8], entries: &[Entry<'_>]) -> (usize, u64) {
+        let Finger { tree: near, leaf, bounds, cell } = &mut self.finger;
+        let belongs = |(key, _): &Entry<'_>| near[..] == *tree && bounds.contain(key);
+        let Some(leaf) = leaf.filter(|_| entries.first().is_some_and(belongs)) else {
+            return (0, 0);
+        };
+        let pager = &self.shared.pager;
+        let put = pager.update_since(leaf.id, self.era.newest_seen, |page| {
+            put_run(page, bounds, cell, entries)
         });
-        put.flatten()
+        put.unwrap_or_default()
     }
 
     /// Walks down to where `key` is or would be; `passed` sees each branch and which child is taken.
@@ -230,7 +274,7 @@ impl Store {
     fn put_into_leaf(
         &mut self,
         place: &Place,
-        cell: ValueCell,
+        cell: &ValueCell,
     ) -> Result<(Pointer, Option<Split>), StorageError> {
         let leaf = self.own(place.leaf)?;
         let (at, replaces) = match place.at {
@@ -238,7 +282,7 @@ impl Store {
             Err(at) => (at, false),
         };
         let pager = &self.shared.pager;
-        if pager.update(leaf.id, |page| page.put_entry(at, &cell, replaces)) {
+        if pager.update(leaf.id, |page| page.put_entry(at, cell, replaces)) {
             return Ok((leaf, None));
         }
         let page = pager.get(leaf)?;
@@ -288,6 +332,51 @@ impl Store {
         let mut root = Page::branch(level + 1, self.generation, child);
         assert!(root.insert_child(0, &separator, right), "a new root has room for two children");
         self.add(root)
+    }
+}
+
+/// Puts the first of these entries into a leaf, as many as belong there and find room; says how many,
+/// and how many of them are new.
+fn put_run(
+    leaf: &mut Page,
+    bounds: &Bounds,
+    cell: &mut ValueCell,
+    entries: &[Entry<'_>],
+) -> (usize, u64) {
+    // Entries often come in order, and behind all others.
+    let (mut put, mut new, mut last) = (0, 0, leaf.count().checked_sub(1));
+    for (key, value) in entries {
+        if !bounds.contain(key) || !ValueCell::fits_inline(key, value.len()) {
+            break;
+        }
+        let (at, replaces) = match place_behind(leaf, last, key) {
+            Ok(at) if matches!(leaf.value(at), Value::Chain { .. }) => break,
+            Ok(at) => (at, true),
+            Err(at) => (at, false),
+        };
+        cell.set(key, Value::Inline(value));
+        if !leaf.put_entry(at, cell, replaces) {
+            break;
+        }
+        last = Some(at);
+        put += 1;
+        new += u64::from(!replaces);
+    }
+    (put, new)
+}
+
+/// Where `key` is in a leaf, or where it would be; looks next to the `last` place first.
+fn place_behind(leaf: &Page, last: Option<usize>, key: &[u8]) -> Result<usize, usize> {
+    let Some(next) = last.map(|last| last + 1).filter(|next| leaf.key(next - 1) < key) else {
+        return leaf.search(key);
+    };
+    if next == leaf.count() {
+        return Err(next);
+    }
+    match key.cmp(leaf.key(next)) {
+        Ordering::Less => Err(next),
+        Ordering::Equal => Ok(next),
+        Ordering::Greater => leaf.search(key),
     }
 }
 

@@ -9,6 +9,8 @@ enum Operation {
     Change(Vec<u8>, Change),
     /// Inserts a run of entries in order.
     Fill(Vec<u8>, u32, u32),
+    /// Inserts several entries at once, sorted by their keys or as they are.
+    Several(Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>, bool),
     RemoveTree(Vec<u8>),
     Snapshot,
     DropSnapshot(usize),
@@ -24,6 +26,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         40 => (tree(), change()).prop_map(|(tree, change)| Operation::Change(tree, change)),
         3 => (tree(), 0..500_u32, 10..120_u32)
             .prop_map(|(tree, from, count)| Operation::Fill(tree, from, count)),
+        6 => (tree(), prop::collection::vec((key(), value()), 0..40), any::<bool>())
+            .prop_map(|(tree, entries, sorted)| Operation::Several(tree, entries, sorted)),
         1 => tree().prop_map(Operation::RemoveTree),
         3 => Just(Operation::Snapshot),
         3 => (0..4_usize).prop_map(Operation::DropSnapshot),
@@ -85,6 +89,7 @@ impl Run {
                     Change::Insert(key, vec![n as u8; 150]).apply(store, &mut self.trees, &tree);
                 }
             }
+            Operation::Several(tree, entries, sorted) => self.insert_all(&tree, entries, sorted),
             Operation::RemoveTree(tree) => {
                 store.remove_tree(&tree).unwrap();
                 self.trees.remove(&tree);
@@ -105,6 +110,20 @@ impl Run {
             Operation::Close => self.reopen(true),
             Operation::Compact => self.compact(),
         }
+    }
+
+    fn insert_all(&mut self, tree: &[u8], mut entries: Vec<(Vec<u8>, Vec<u8>)>, sorted: bool) {
+        if sorted {
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        }
+        let pairs: Vec<_> = entries.iter().map(|(key, value)| (&key[..], &value[..])).collect();
+        let before = self.trees.get(tree).map_or(0, BTreeMap::len);
+        let new = self.store().insert_all(tree, &pairs).unwrap();
+        for (key, value) in entries {
+            Change::Insert(key, value).apply_to_model(&mut self.trees, tree);
+        }
+        let after = self.trees.get(tree).map_or(0, BTreeMap::len);
+        assert_eq!(new, (after - before) as u64, "how many keys are new");
     }
 
     fn begin(&mut self) {
