@@ -17,10 +17,12 @@
 //! - `transport`: the dialling half of the core's transport.
 //! - `wire`: protobuf and the core's types; errors and statuses.
 //! - `proto`: the generated protocol.
+//! - `duration`: durations as people write them.
 //!
 //! Left out: serving, which is `psdb-server`'s.
 
 pub mod client;
+pub mod duration;
 pub mod proto;
 pub mod transport;
 pub mod wire;

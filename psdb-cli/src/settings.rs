@@ -9,6 +9,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use psdb::duration;
+
 use crate::args::{Action, Arguments, Dev, DevAction, When};
 use crate::failure::Failure;
 
@@ -201,24 +203,9 @@ fn format(name: &str) -> Result<Format, Failure> {
 
 /// Reads `500ms`, `5s`, `2m` or `1h`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, Failure> {
-    let wrong = || {
-        Failure::usage(format!("'{text}' is no duration; write 500ms, 5s, 2m or 1h, more than 0"))
-    };
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let millis_per_unit = match unit {
-        "ms" => 1,
-        "" | "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    match number.checked_mul(millis_per_unit) {
-        // Longer than a year is a slip of the finger, and timers would overflow on far more.
-        Some(millis @ 1..=31_536_000_000) => Ok(Duration::from_millis(millis)),
-        _ => Err(wrong()),
-    }
+    let is_bare = text.ends_with(|c: char| c.is_ascii_digit());
+    let read = if is_bare { duration::parse(&format!("{text}s")) } else { duration::parse(text) };
+    read.map_err(Failure::usage)
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@
 mod api;
 mod args;
 mod dev;
-mod duration;
 mod exit;
 mod guard;
 mod log;

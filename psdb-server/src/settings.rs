@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use psdb::client::parse_url;
 use psdb::transport::message::WorkerTraits;
-use psdb::{Address, validate_database_name};
+use psdb::{Address, duration, validate_database_name};
 
 use crate::args::{LogFormat, NodeArguments, RoleArguments, Values};
-use crate::duration;
 use crate::exit::Failure;
 
 /// What kind of process this is, with what only that kind needs.

@@ -57,6 +57,12 @@ impl Acquaintance for Known {
     }
 }
 
+/// The peer addresses in a book that was copied.
+struct Copied {
+    nodes: Vec<Address>,
+    masters: Vec<Address>,
+}
+
 /// A transport that translates peer addresses into client addresses.
 pub(super) struct Routed {
     env: Env,
@@ -117,9 +123,9 @@ impl Routed {
         addresses.extend(self.known.book.nodes().into_iter().map(|node| node.client));
         let copied = join_all(addresses.iter().map(|address| self.copy_book(address))).await;
         let (mut nodes, mut masters) = (BTreeSet::new(), BTreeSet::new());
-        for listed in copied.into_iter().flatten() {
-            nodes.extend(listed.nodes.into_iter().map(|node| Address::from(node.peer_address)));
-            masters.extend(listed.masters.into_iter().map(Address::from));
+        for copied in copied.into_iter().flatten() {
+            nodes.extend(copied.nodes);
+            masters.extend(copied.masters);
         }
         if !nodes.is_empty() && !masters.is_empty() {
             self.known.book.keep(&nodes, &masters);
@@ -127,7 +133,7 @@ impl Routed {
         *refreshed = Some(self.env.instant());
     }
 
-    async fn copy_book(&self, address: &Address) -> Option<proto::ListNodesResponse> {
+    async fn copy_book(&self, address: &Address) -> Option<Copied> {
         let listed = async {
             let connection = self.dialer.connection(address).await.map_err(|r| r.to_string())?;
             connection.list_nodes().await
@@ -135,8 +141,7 @@ impl Routed {
         match listed.await {
             Ok(listed) => {
                 self.failures.lock().remove(address);
-                self.read_book(address, listed.clone());
-                Some(listed)
+                Some(self.read_book(address, listed))
             }
             Err(reason) => {
                 self.by_seed.lock().retain(|_, seed| seed != address);
@@ -146,7 +151,7 @@ impl Routed {
         }
     }
 
-    fn read_book(&self, address: &Address, listed: proto::ListNodesResponse) {
+    fn read_book(&self, address: &Address, listed: proto::ListNodesResponse) -> Copied {
         if self.seeds.contains(address) && !listed.answering.is_empty() {
             let mut by_seed = self.by_seed.lock();
             by_seed.retain(|_, seed| seed != address);
@@ -154,13 +159,17 @@ impl Routed {
                 by_seed.insert(Address::from(peer.as_str()), address.clone());
             }
         }
-        self.known.book.learn_masters(listed.masters.into_iter().map(Address::from));
+        let masters: Vec<Address> = listed.masters.into_iter().map(Address::from).collect();
+        self.known.book.learn_masters(masters.iter().cloned());
+        let mut nodes = Vec::with_capacity(listed.nodes.len());
         for node in listed.nodes {
+            nodes.push(Address::from(node.peer_address.as_str()));
             match node_entry::from_proto(node) {
                 Ok(entry) => self.known.book.learn(entry),
                 Err(reason) => tracing::warn!(%address, reason, "a book has a wrong entry"),
             }
         }
+        Copied { nodes, masters }
     }
 
     /// Where clients reach the node at `peer`, as far as is known.

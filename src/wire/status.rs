@@ -50,15 +50,6 @@ pub fn from_error(error: &Error) -> Status {
     Status::with_error_details(grpc_code(error.code()), error.to_string(), details)
 }
 
-/// A status for what this release defines but does not do yet.
-pub fn unimplemented(what: &str) -> Status {
-    let mut details = ErrorDetails::new();
-    let metadata = HashMap::from([("outcome".to_owned(), "not_applied".to_owned())]);
-    details.set_error_info("NOT_IMPLEMENTED", DOMAIN, metadata);
-    let message = format!("{what} is not implemented in this release");
-    Status::with_error_details(tonic::Code::Unimplemented, message, details)
-}
-
 /// What a client may conclude about the write that failed with `status`.
 pub fn outcome_of(status: &Status) -> Outcome {
     let info = status.get_details_error_info().filter(|info| info.domain == DOMAIN);

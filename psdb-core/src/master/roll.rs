@@ -106,29 +106,27 @@ impl Roll {
     /// [`Error::WrongIdentity`] when he must not be a master, [`Error::Storage`].
     pub(super) async fn admit(&self, who: &Introduction) -> Result<()> {
         let cluster = self.directory.identity().cluster;
-        let _one_at_a_time = self.writing.lock().await;
-        let page = self.page.lock().clone();
-        judge(&page, cluster, who)?;
         let Introduction { address, directory, incarnation, start, stage, .. } = who.clone();
         let known = Known { address, directory, incarnation, start, stage, applied: who.applied };
-        self.write(page, |page| {
+        self.change(|page| {
+            judge(page, cluster, who)?;
             page.awaited.remove(&who.address);
             page.known.insert(who.name.clone(), known);
+            Ok(())
         })
         .await
     }
 
     /// Notes that this master is about to have a replica, beside founders at these addresses.
     pub(super) async fn note_entered(&self, founders: &BTreeSet<Address>) -> Result<()> {
-        let _one_at_a_time = self.writing.lock().await;
-        let page = self.page.lock().clone();
-        self.write(page, |page| {
+        self.change(|page| {
             if !page.entered {
                 let known: BTreeSet<_> = page.known.values().map(|known| &known.address).collect();
                 let unknown = founders.iter().filter(|founder| !known.contains(founder));
                 page.awaited = unknown.cloned().collect();
                 page.entered = true;
             }
+            Ok(())
         })
         .await
     }
@@ -139,19 +137,21 @@ impl Roll {
         voters: &BTreeMap<NodeId, Address>,
         used_up: &BTreeSet<NodeId>,
     ) -> Result<()> {
-        let _one_at_a_time = self.writing.lock().await;
-        let page = self.page.lock().clone();
-        self.write(page, |page| {
+        self.change(|page| {
             page.voters.clone_from(voters);
             page.used_up.clone_from(used_up);
             page.known.retain(|name, _| !used_up.contains(&NodeId::from_name(name)));
+            Ok(())
         })
         .await
     }
 
-    async fn write(&self, before: Page, change: impl FnOnce(&mut Page)) -> Result<()> {
+    /// Changes the page, durably, unless `change` refuses.
+    async fn change(&self, change: impl FnOnce(&mut Page) -> Result<()>) -> Result<()> {
+        let _one_at_a_time = self.writing.lock().await;
+        let before = self.page.lock().clone();
         let mut page = before.clone();
-        change(&mut page);
+        change(&mut page)?;
         if page != before {
             self.directory.write_note(FILE, &page).await?;
             *self.page.lock() = page;

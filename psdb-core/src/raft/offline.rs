@@ -23,7 +23,7 @@ use super::snapshot;
 use super::state_machine::{Inspector, RESERVED_TREES, StateError, StateMachine};
 use crate::codec::frame;
 use crate::env::Env;
-use crate::storage::store::{Repaired, TreeReport};
+use crate::storage::store::{Repaired, TreeReport, is_dropped};
 use crate::storage::wal::WalReport;
 use crate::storage::{
     Draft, PageCache, RecoveredStream, Snapshot, StorageError, Store, StoreReport, Wal,
@@ -294,7 +294,7 @@ fn inspected<S: StateMachine>(trees: &Snapshot) -> Result<Agreed, StateError> {
 fn fill(place: &ReplicaPlace, trees: &mut Store) -> Result<StoreReport, StorageError> {
     let mut failed = None;
     let report = Store::salvage(&**place.env.disk(), &place.path(), &mut |tree, key, value| {
-        if failed.is_none() && !tree.starts_with(b"\0") {
+        if failed.is_none() && !is_dropped(tree) {
             failed = trees.insert(tree, key, value).err();
         }
     })?;

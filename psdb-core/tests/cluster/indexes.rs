@@ -143,7 +143,7 @@ async fn a_policy_refuses_scans_and_nothing_else() {
     let done = database.update_many(narrow, &json!({"seen": true})).await.expect("updates");
     assert_eq!(done.modified, 8);
     // Another client, with a copy of its own, hears of a change within seconds.
-    let other = cluster.client().database("strict");
+    let other = cluster.new_client().database("strict");
     denied(other.count(scan).await.map(|_| ()), "another client's count");
     database.set_deny_full_scan(false).await.expect("changes");
     assert_eq!(database.count(scan).await.expect("is allowed at once").count, 16);
@@ -159,7 +159,7 @@ async fn a_changed_policy_reaches_stale_queries_too() {
     let (scan, stale) = ("lambda d: d['n'] > 3", database.stale_ok(Duration::from_secs(30)));
     let found = stale.find(scan).await.expect("is allowed");
     assert_eq!(found.try_collect::<Vec<_>>().await.expect("reads").len(), 16);
-    let other = cluster.client().database("notes");
+    let other = cluster.new_client().database("notes");
     other.set_deny_full_scan(true).await.expect("changes");
     cluster.env().sleep(Duration::from_secs(5)).await;
     let denied = |error: Error| matches!(error, Error::FullScanDenied { .. });

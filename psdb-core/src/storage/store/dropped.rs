@@ -18,7 +18,12 @@ use crate::storage::StorageError;
 use crate::storage::page::{Kind, Pointer, Value};
 
 /// What the names of dropped trees begin with.
-pub(super) const DROPPED: &[u8] = b"\0dropped/";
+const DROPPED: &[u8] = b"\0dropped/";
+
+/// Whether what is left of a dropped tree is called so.
+pub(crate) fn is_dropped(name: &[u8]) -> bool {
+    name.starts_with(DROPPED)
+}
 
 /// What was freed of a dropped tree.
 struct Freed {
@@ -71,7 +76,7 @@ impl Store {
     fn dropped(&self) -> Vec<Bytes> {
         let bounds = (Bound::Included(DROPPED), Bound::Unbounded);
         let names = self.catalog.range::<[u8], _>(bounds).map(|(name, _)| name.clone());
-        names.take_while(|name| name.starts_with(DROPPED)).collect()
+        names.take_while(|name| is_dropped(name)).collect()
     }
 
     /// Frees the last leaf of a tree, or its last entry if leaves have long values.

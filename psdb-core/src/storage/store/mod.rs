@@ -78,6 +78,7 @@ pub use check::{Damage, StoreReport, TreeReport, Visit};
 pub use compact::Compacted;
 pub use cursor::{Direction, Range};
 pub use draft::Draft;
+pub(crate) use dropped::is_dropped;
 pub(super) use eras::EraGuard;
 use eras::{Era, Eras};
 pub use leaves::{Chain, Leaf, LeafValue, Leaves};
@@ -163,7 +164,7 @@ impl Store {
 
     /// The names of all trees, in order.
     pub fn trees(&self) -> impl Iterator<Item = &Bytes> {
-        self.catalog.iter().map(|(name, _)| name).filter(|name| !name.starts_with(dropped::DROPPED))
+        self.catalog.iter().map(|(name, _)| name).filter(|name| !is_dropped(name))
     }
 
     /// The value of `key` as it is now.

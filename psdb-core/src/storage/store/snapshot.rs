@@ -51,7 +51,7 @@ impl Snapshot {
     /// The names of all trees, in order.
     pub fn trees(&self) -> impl Iterator<Item = &Bytes> {
         let names = self.0.catalog.iter().map(|(name, _)| name);
-        names.filter(|name| !name.starts_with(super::dropped::DROPPED))
+        names.filter(|name| !super::dropped::is_dropped(name))
     }
 
     /// The value of `key`.

@@ -7,8 +7,21 @@ use std::time::Duration;
 /// The longest that is taken: a year. Longer is a slip of the finger.
 const LONGEST: Duration = Duration::from_hours(365 * 24);
 
-/// Reads a duration of more than nothing; the error says how one is written.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+/// Reads a duration of more than nothing.
+///
+/// # Errors
+///
+/// What is wrong with the text, and how a duration is written.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// assert_eq!(psdb::duration::parse("2m"), Ok(Duration::from_secs(120)));
+/// assert!(psdb::duration::parse("soon").is_err());
+/// ```
+pub fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' is no duration; write 500ms, 60s, 2m or 1h, more than 0");
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
