@@ -21,7 +21,7 @@ use crate::engine::{Engine, Entry, Reader};
 const STREAM: u64 = 1;
 const TREE: &[u8] = b"t";
 /// How much log there is between two checkpoints; recovery replays up to twice as much.
-const CHECKPOINT_BYTES: u64 = 24 << 20;
+const CHECKPOINT_BYTES: u64 = 32 << 20;
 pub const CACHE_BYTES: usize = 512 << 20;
 
 pub struct Psdb {
