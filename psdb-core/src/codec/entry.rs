@@ -116,7 +116,7 @@ impl IndexedFields {
 }
 
 /// The value that a path leads to.
-pub fn value_at<'a>(document: &'a EncodedDocument, path: &FieldPath) -> Option<ValueRef<'a>> {
+fn value_at<'a>(document: &'a EncodedDocument, path: &FieldPath) -> Option<ValueRef<'a>> {
     let mut value = ValueRef::Object(document.root());
     for name in path.names() {
         let ValueRef::Object(object) = value else { return None };

@@ -65,6 +65,7 @@ mod token;
 
 pub use crate::types::PyError;
 pub use aggregate::{Aggregate, Grouping, Groups, Sum, group};
+pub(crate) use aggregate::size as value_size;
 pub(crate) use executor::id_of;
 pub use executor::{Counted, Execution, Found, Results, Skipped, count, count_within};
 pub use explain::{Asked, analyze, explain};
