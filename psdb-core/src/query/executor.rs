@@ -34,7 +34,7 @@ use super::planner::{Wanted, choose};
 use super::ranges::IndexRanges;
 use super::source::Source;
 use super::{EvalError, Meter, Program};
-use crate::codec::{EncodedDocument, ValueRef};
+use crate::codec::{EncodedDocument, Place, ValueRef};
 use crate::types::{DocumentId, Error, Result, Value};
 
 /// What a waiting result takes besides its values, about.
@@ -106,7 +106,8 @@ enum State {
 
 /// The id of a stored document; every source yields documents that have one.
 pub(crate) fn id_of(document: &EncodedDocument) -> &str {
-    match document.get("_id") {
+    // Stored documents begin with their ids.
+    match document.root().get_near("_id", &Place::default()) {
         Some(ValueRef::Str(id)) => id,
         _ => "",
     }

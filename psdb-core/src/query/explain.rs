@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::executor::Execution;
 use super::plan::{Chosen, Plan};
 use super::planner::{Wanted, choose, helpful};
-use super::source::{Direction, Documents, Entries, Source, SourceIndex};
+use super::source::{Direction, Documents, Entries, Ids, Source, SourceIndex};
 use super::{PlanTree, Program};
 use crate::codec::EncodedDocument;
 use crate::types::{DocumentId, IndexName, Result, Value};
@@ -178,6 +178,16 @@ impl<S: Source> Source for Counting<S> {
     ) -> Option<Entries<'a>> {
         let entries = self.source.index_entries(index, low, high, direction)?;
         Some(Box::new(entries.inspect(|_| self.read.count(0))))
+    }
+
+    fn index_ids<'a>(
+        &'a self,
+        index: &IndexName,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+    ) -> Option<Ids<'a>> {
+        let ids = self.source.index_ids(index, low, high)?;
+        Some(Box::new(ids.inspect(|_| self.read.count(0))))
     }
 
     fn count_entries(

@@ -25,6 +25,9 @@ pub type Documents<'a> = Box<dyn Iterator<Item = Result<EncodedDocument>> + 'a>;
 /// Entries of an index on their way out of a source: the key, and the document it stands for.
 pub type Entries<'a> = Box<dyn Iterator<Item = Result<(Bytes, DocumentId)>> + 'a>;
 
+/// The documents of entries of an index on their way out of a source.
+pub type Ids<'a> = Box<dyn Iterator<Item = Result<DocumentId>> + 'a>;
+
 /// Which way entries are walked through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -61,6 +64,17 @@ pub trait Source: Send + 'static {
         high: Bound<&[u8]>,
         direction: Direction,
     ) -> Option<Entries<'a>>;
+
+    /// The documents of those entries, in the order of the keys; `None` without such an index.
+    fn index_ids<'a>(
+        &'a self,
+        index: &IndexName,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+    ) -> Option<Ids<'a>> {
+        let entries = self.index_entries(index, low, high, Direction::Ascending)?;
+        Some(Box::new(entries.map(|entry| entry.map(|(_, id)| id))))
+    }
 
     /// How many entries of an index lie within the bounds; none without such an index.
     ///

@@ -48,7 +48,7 @@ pub struct Range {
 }
 
 /// Lets values that stand in a page be handed out without copying them.
-struct Held(Arc<Page>);
+pub(super) struct Held(pub(super) Arc<Page>);
 
 impl AsRef<[u8]> for Held {
     fn as_ref(&self) -> &[u8] {
