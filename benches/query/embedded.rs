@@ -24,7 +24,12 @@ impl Embedded {
         let folder = TempDir::new().expect("a folder");
         let (cluster, people) = runtime.block_on(async {
             let cluster = Cluster::open(folder.path()).await.expect("an embedded database");
-            let people = cluster.client().create_database("people").shards(SHARDS).await.expect("a database");
+            let people = cluster
+                .client()
+                .create_database("people")
+                .shards(SHARDS)
+                .await
+                .expect("a database");
             for batch in texts.chunks(BATCH) {
                 let documents: Vec<serde_json::Value> =
                     batch.iter().map(|text| serde_json::from_str(text).expect("JSON")).collect();

@@ -166,12 +166,7 @@ pub fn alone(part: &str, texts: &[String], rounds: usize) {
     queries(&mut Report::default(), texts, rounds, |question| question.contains(part));
 }
 
-fn queries(
-    report: &mut Report,
-    texts: &[String],
-    rounds: usize,
-    is_asked: impl Fn(&str) -> bool,
-) {
+fn queries(report: &mut Report, texts: &[String], rounds: usize, is_asked: impl Fn(&str) -> bool) {
     let mut shard = OneShard::with_database(&FIELDS);
     shard.insert(&bodies(texts));
     let view = shard.view();

@@ -114,8 +114,11 @@ impl Best {
         Best { limit, bytes: 0, kept: Kept::InOrder(Vec::new()) }
     }
 
-    pub(super) fn add(&mut self, mut ranked: Ranked) -> Result<()> {
-        let is_last = self.kept.worst().is_none_or(|worst| ranked >= *worst);
+    /// Adds one result, which `is_last` says to come after all others, if that is known.
+    fn add(&mut self, mut ranked: Ranked, is_last: bool) -> Result<()> {
+        let comes_last = |worst: &Ranked| ranked >= *worst;
+        debug_assert!(!is_last || self.kept.worst().is_none_or(comes_last));
+        let is_last = is_last || self.kept.worst().is_none_or(comes_last);
         if is_last && self.is_full() {
             return Ok(());
         }
@@ -140,15 +143,17 @@ impl Best {
         Ok(())
     }
 
-    /// As [`Best::add`], unless `ranked` stands at or before the place after which results are wanted.
+    /// Adds one result, unless it stands at or before the place `after` which results are wanted. If
+    /// `is_last`, it is known to come after all that were added.
     pub(super) fn add_after(
         &mut self,
         ranked: Ranked,
         after: Option<&(Option<Value>, DocumentId)>,
+        is_last: bool,
     ) -> Result<()> {
         match after {
             Some((key, id)) if ranked.beside(key.as_ref(), || id.as_str()).is_le() => Ok(()),
-            _ => self.add(ranked),
+            _ => self.add(ranked, is_last),
         }
     }
 
@@ -216,8 +221,9 @@ mod tests {
                 (Some(Value::Int(i128::from(key))), DocumentId::from(format!("{id:03}")))
             });
             let mut best = Best::new(limit);
-            for (key, id) in coming {
-                best.add_after(ranked(key, id, descending), after.as_ref()).unwrap();
+            for (at, (key, id)) in coming.into_iter().enumerate() {
+                let ranked = ranked(key, id, descending);
+                best.add_after(ranked, after.as_ref(), at < sorted && id % 2 == 0).unwrap();
             }
             let found: Vec<String> =
                 best.in_order().iter().map(|found| id_of(&found.document).to_owned()).collect();

@@ -310,7 +310,7 @@ impl<S: Source> Execution<S> {
         self.meter.set_kept(0);
         let documents = documents(&self.source, chosen, &self.meter)?;
         for document in Ahead::new(documents, lambdas.filter.as_ref()) {
-            lambdas.rank(document?, &mut best, after, &mut self.skipped, &self.meter)?;
+            lambdas.rank((document?, false), &mut best, after, &mut self.skipped, &self.meter)?;
         }
         Ok(best.in_order())
     }
@@ -325,7 +325,7 @@ impl<S: Source> Execution<S> {
         let (lambdas, after) = (&self.lambdas, self.after.as_ref());
         let (skipped, meter) = (&mut self.skipped, &self.meter);
         meter.set_kept(0);
-        let look = |best: &mut Best, document| lambdas.rank(document, best, after, skipped, meter);
+        let look = |best: &mut Best, found| lambdas.rank(found, best, after, skipped, meter);
         let (source, best, group) = (&self.source, Best::new(self.left), Group::default());
         let walk = InOrder { source, ranges, fixed, descending, meter, best, look, group };
         Ok(walk.run()?.in_order())
@@ -395,10 +395,11 @@ struct Lambdas {
 }
 
 impl Lambdas {
-    /// Adds what the query finds in `document` to the best, unless it comes before `after`.
+    /// Adds what the query finds in `document` to the best, unless it comes before `after`; `is_last`
+    /// says of which document it is known that it comes after all before.
     fn rank(
         &self,
-        document: EncodedDocument,
+        (document, is_last): (EncodedDocument, bool),
         best: &mut Best,
         after: Option<&(Option<Value>, DocumentId)>,
         skipped: &mut Skipped,
@@ -406,7 +407,7 @@ impl Lambdas {
     ) -> Result<()> {
         let descending = self.order.as_ref().is_some_and(|(_, descending)| *descending);
         if let Some(found) = self.evaluate(document, skipped, meter)? {
-            best.add_after(Ranked { found, descending }, after)?;
+            best.add_after(Ranked { found, descending }, after, is_last)?;
         }
         // The key of a document that was skipped or was not among the best is not kept.
         meter.set_kept(best.bytes());
@@ -439,15 +440,16 @@ impl Lambdas {
     }
 }
 
+/// Takes the next page off the front.
 fn cut(ready: &mut VecDeque<Found>, max_documents: usize, max_bytes: usize) -> Vec<Found> {
-    let mut page = Vec::new();
     let mut bytes = 0;
-    while page.len() < max_documents && bytes < max_bytes {
-        let Some(next) = ready.pop_front() else { break };
-        bytes += next.page_size();
-        page.push(next);
-    }
-    page
+    let fits = ready.iter().take(max_documents).take_while(|found| {
+        let is_room = bytes < max_bytes;
+        bytes += found.page_size();
+        is_room
+    });
+    let rest = ready.split_off(fits.count());
+    std::mem::replace(ready, rest).into()
 }
 
 #[cfg(test)]

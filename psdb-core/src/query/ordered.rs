@@ -42,7 +42,8 @@ pub(super) struct InOrder<'w, S, F> {
     pub(super) descending: bool,
     pub(super) meter: &'w Meter,
     pub(super) best: Best,
-    /// Looks at one document and adds it to the best if it matches.
+    /// Looks at one document, of which it may be known that it comes after all before, and adds it to the
+    /// best if it matches.
     pub(super) look: F,
     /// Entries of one value, not looked at yet.
     pub(super) group: Group,
@@ -60,7 +61,7 @@ pub(super) struct Group {
 impl<S, F> InOrder<'_, S, F>
 where
     S: Source,
-    F: FnMut(&mut Best, EncodedDocument) -> Result<()>,
+    F: FnMut(&mut Best, (EncodedDocument, bool)) -> Result<()>,
 {
     /// Walks until there are enough results, and gives them.
     pub(super) fn run(mut self) -> Result<Best> {
@@ -106,7 +107,7 @@ where
                     return self.walk_group(range);
                 }
             } else {
-                self.look_at(&id)?;
+                self.look_at(&id, true)?;
             }
         }
         Ok(None)
@@ -121,7 +122,7 @@ where
         let of_value = KeyRange { low, high, exact: range.exact };
         for entry in entries(self.source, self.ranges, &of_value, Direction::Ascending) {
             self.meter.entry()?;
-            self.look_at(&entry?.1)?;
+            self.look_at(&entry?.1, true)?;
             if self.best.is_full() {
                 return Ok(None);
             }
@@ -158,14 +159,14 @@ where
             if self.best.is_full() && !group.cut {
                 break;
             }
-            self.look_at(&id)?;
+            self.look_at(&id, !group.cut)?;
         }
         Ok(())
     }
 
-    fn look_at(&mut self, id: &DocumentId) -> Result<()> {
+    fn look_at(&mut self, id: &DocumentId, is_last: bool) -> Result<()> {
         match self.source.document(id)? {
-            Some(document) => (self.look)(&mut self.best, document),
+            Some(document) => (self.look)(&mut self.best, (document, is_last)),
             None => Ok(()),
         }
     }

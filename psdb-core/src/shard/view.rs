@@ -7,9 +7,10 @@
 //! A view of a database keeps the trees that it has looked up at hand, with their upper pages. Its clones
 //! share them.
 //!
-//! Documents that stand in a leaf are handed out without copying them. Their pages bear checksums
-//! that were verified when they were read, and every document was validated before it was stored,
-//! so they are not validated again.
+//! As a [`Source`] it hands out documents that stand in a leaf without copying them: they keep their
+//! pages in memory, so whoever keeps them for long makes copies. Pages bear checksums that were
+//! verified when they were read, and every document was validated before it was stored, so documents
+//! are not validated again.
 //!
 //! Left out: evaluating lambdas (`query`), confirming leadership before a read (`raft`).
 
@@ -122,15 +123,13 @@ impl DatabaseView {
         self.id
     }
 
-    /// The stored document under `id`, with its metadata. A small one shares the page it stands in, which
-    /// stays in memory with it.
+    /// The stored document under `id`, with its metadata, in memory of its own.
     ///
     /// # Errors
     ///
     /// [`Error::Storage`] or [`Error::Corrupt`] when a page cannot be read.
     pub fn get(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
-        let tree = self.tree(&self.at_hand.documents, &self.database.documents_tree)?;
-        let found = tree.get_shared(id.as_str().as_bytes())?;
+        let found = self.trees.get(&self.database.documents_tree, id.as_str().as_bytes())?;
         Ok(found.map(EncodedDocument::from_verified))
     }
 
@@ -308,7 +307,9 @@ impl Source for DatabaseView {
     }
 
     fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
-        self.get(id)
+        let tree = self.tree(&self.at_hand.documents, &self.database.documents_tree)?;
+        let found = tree.get_shared(id.as_str().as_bytes())?;
+        Ok(found.map(EncodedDocument::from_verified))
     }
 
     fn indexes(&self) -> Vec<SourceIndex> {
@@ -323,5 +324,55 @@ impl Source for DatabaseView {
 
     fn count(&self) -> u64 {
         self.stats().documents
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Proves that documents are the same whichever way they are asked for, and which of them share
+    //! their page.
+
+    use super::super::testing::TestShard;
+    use super::super::{Command, Response};
+    use crate::codec::EncodedDocument;
+    use crate::query::Source;
+    use crate::raft::Position;
+    use crate::transport::message::WriteOp;
+    use crate::types::{DatabaseId, Limits, LogIndex, Term, Timestamp};
+
+    #[test]
+    fn what_is_got_shares_no_page_and_what_is_looked_at_does() {
+        let mut shard = TestShard::default();
+        let database = DatabaseId(1);
+        let body = |bytes: usize| {
+            let json = format!("{{\"text\": \"{}\"}}", "x".repeat(bytes));
+            let body = EncodedDocument::from_json(json.as_bytes(), &Limits::DEFAULT);
+            body.unwrap().bytes().clone()
+        };
+        let insert = |(id, bytes): (usize, usize)| WriteOp::Insert {
+            id: format!("{id:03}").into(),
+            body: body(bytes),
+        };
+        // So many that there are branches, and some too long for a leaf.
+        let sizes: Vec<usize> = (0..300).map(|n| if n % 50 == 7 { 30_000 } else { 700 }).collect();
+        let operations = sizes.iter().copied().enumerate().map(insert).collect();
+        let open = Command::Open { database, indexes: Vec::new() };
+        for (index, command) in (1..).zip([open, Command::Write { database, operations }]) {
+            let position = Position { term: Term(1), index: LogIndex(index), time: Timestamp(1) };
+            let response = shard.apply(position, command).unwrap();
+            assert!(!matches!(response, Response::Refused(_)));
+        }
+        let view = shard.database(database).unwrap();
+        let scanned: Vec<_> = view.documents(None).map(Result::unwrap).collect();
+        assert_eq!(scanned.len(), sizes.len());
+        for (n, scanned) in scanned.iter().enumerate() {
+            let id = format!("{n:03}").into();
+            let got = view.get(&id).unwrap().expect("it was inserted");
+            let looked_at = view.document(&id).unwrap().expect("it was inserted");
+            assert_eq!((&got, &looked_at), (scanned, scanned));
+            assert!(got.bytes().is_unique());
+            assert_eq!(looked_at.bytes().is_unique(), sizes[n] > 2_000);
+        }
+        assert_eq!(view.document(&"300".into()).unwrap(), None);
     }
 }

@@ -15,6 +15,7 @@ use crate::query::{
 };
 use crate::raft::Group;
 use crate::shard::{DatabaseView, Shard, ShardView};
+use crate::storage::MAX_INLINE_BYTES;
 use crate::transport::message::{
     Among, GroupPage, GroupQuery, Page, Query, Row, Selection, ShardRequest, ShardResponse,
     SkippedDocuments,
@@ -295,8 +296,13 @@ impl Lambdas {
     }
 }
 
+/// A result as it travels. Where the caller is in this process it may be kept for as long as the caller
+/// likes, so it must not keep a page in memory.
 fn row(found: Found) -> (Option<Value>, Row) {
     let row = match found.selected {
+        None if found.document.bytes().len() <= MAX_INLINE_BYTES => {
+            Row::Document(found.document.detached().bytes().clone())
+        }
         None => Row::Document(found.document.bytes().clone()),
         Some(value) => Row::Selected(DocumentId::from(query::id_of(&found.document)), value),
     };
@@ -305,4 +311,26 @@ fn row(found: Found) -> (Option<Value>, Row) {
 
 fn skipped_documents(skipped: Skipped) -> SkippedDocuments {
     SkippedDocuments { count: skipped.count, first: skipped.first }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Proves that results which leave a worker keep no page in memory.
+
+    use bytes::Bytes;
+
+    use super::{Found, Row, row};
+    use crate::codec::EncodedDocument;
+    use crate::types::Limits;
+
+    #[test]
+    fn rows_share_no_page() {
+        let document = EncodedDocument::from_json(br#"{"_id": "a"}"#, &Limits::DEFAULT);
+        let page = Bytes::from_owner(document.expect("a document").bytes().to_vec());
+        let document = EncodedDocument::from_verified(page);
+        let (_, row) = row(Found { key: None, document: document.clone(), selected: None });
+        let Row::Document(bytes) = row else { panic!("it selects nothing") };
+        assert_eq!(bytes, document.bytes());
+        assert!(bytes.is_unique() && !document.bytes().is_unique());
+    }
 }
