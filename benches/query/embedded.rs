@@ -7,6 +7,8 @@ use tokio::runtime::Runtime;
 
 /// How many documents one write brings.
 const BATCH: usize = 1_000;
+/// Over how many shards they are spread: all that an embedded cluster has.
+const SHARDS: u32 = 4;
 
 pub struct Embedded {
     runtime: Runtime,
@@ -22,7 +24,7 @@ impl Embedded {
         let folder = TempDir::new().expect("a folder");
         let (cluster, people) = runtime.block_on(async {
             let cluster = Cluster::open(folder.path()).await.expect("an embedded database");
-            let people = cluster.client().create_database("people").await.expect("a database");
+            let people = cluster.client().create_database("people").shards(SHARDS).await.expect("a database");
             for batch in texts.chunks(BATCH) {
                 let documents: Vec<serde_json::Value> =
                     batch.iter().map(|text| serde_json::from_str(text).expect("JSON")).collect();

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use bytes::Bytes;
-use psdb_benches::{Rate, Report, median_rate, rate, rate_of_many};
+use psdb_benches::{Rate, Report, median_rate, rate};
 use psdb_core::codec::EncodedDocument;
 use psdb_core::env::Env;
 use psdb_core::query::{Aggregate, Execution, Grouping, Meter, Program, count, group};
@@ -19,6 +19,8 @@ use psdb_core::storage::{PageCache, Store};
 use psdb_core::transport::message::{IndexDefinition, WriteOp};
 use psdb_core::{DatabaseId, DocumentId, Limits, LogIndex, Term, Timestamp};
 use rusqlite::{Connection, params};
+
+use crate::in_turns;
 
 const DATABASE: DatabaseId = DatabaseId(1);
 const CACHE_BYTES: usize = 1 << 30;
@@ -141,7 +143,7 @@ fn fill(connection: &mut Connection, texts: &[String]) {
 
 /// Asks everything, engine beside engine, and notes the goals.
 pub fn run(report: &mut Report, texts: &[String], rounds: usize) {
-    queries(report, texts, rounds);
+    queries(report, texts, rounds, |_| true);
     writes(report, texts, rounds);
     for (question, goal) in [(COUNT, 5.0), (LOOKUP, 5.0), (FIRST, 5.0), (BUILD, 3.0)] {
         let ratio =
@@ -159,7 +161,17 @@ pub fn run(report: &mut Report, texts: &[String], rounds: usize) {
     );
 }
 
-fn queries(report: &mut Report, texts: &[String], rounds: usize) {
+/// Asks the questions about documents with indexes whose names hold `part`.
+pub fn alone(part: &str, texts: &[String], rounds: usize) {
+    queries(&mut Report::default(), texts, rounds, |question| question.contains(part));
+}
+
+fn queries(
+    report: &mut Report,
+    texts: &[String],
+    rounds: usize,
+    is_asked: impl Fn(&str) -> bool,
+) {
     let mut shard = OneShard::with_database(&FIELDS);
     shard.insert(&bodies(texts));
     let view = shard.view();
@@ -228,14 +240,9 @@ fn queries(report: &mut Report, texts: &[String], rounds: usize) {
         (FIRST, &|| one(find(&older, Some(&age), Some(10))), &|| one(rows(first_sql))),
         (DISTINCT, &|| one(distinct()), &|| one(rows(distinct_sql))),
     ];
-    for (question, ours, theirs) in cases {
-        let mut rates: BTreeMap<&'static str, Vec<Rate>> = BTreeMap::new();
-        for _ in 0..rounds {
-            for (name, engine) in [("psdb, one thread", ours), ("sqlite, text", theirs)] {
-                rates.entry(name).or_default().push(rate_of_many(engine));
-            }
-        }
-        report.rates(question, medians(rates));
+    for (question, ours, theirs) in cases.into_iter().filter(|(question, ..)| is_asked(question)) {
+        let engines = [("psdb, one thread", ours), ("sqlite, text", theirs)];
+        report.rates(question, in_turns(&engines, rounds, |answers| answers));
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! All look at the same documents of about 1 KB:
 //! - `psdb`: an embedded database in a folder, asked through its client, as an application would;
-//!   its shards are scanned side by side.
+//!   its four shards are scanned side by side, on as many cores as there are.
 //! - `psdb, one thread`: the same lambdas over encoded documents in memory, through `query::count`
 //!   and `query::group`, without shards, storage or client.
 //! - `sqlite, text` and `sqlite, binary`: tables in memory of JSON texts and of SQLite's own binary
@@ -12,6 +12,7 @@
 //! indexes, one thread each.
 //!
 //! `--quick` takes under two minutes and says less; `--check` exits with 1 when a goal is missed.
+//! `--alone PART` asks only the questions with indexes whose names hold `PART`, in some seconds.
 //! The last line is `goals met: N of M`. The page is written by full runs only.
 
 mod documents;
@@ -31,8 +32,8 @@ use rusqlite::Connection;
 const HEAD: &str = "# Queries beside SQLite
 
 Written by `cargo bench --manifest-path benches/Cargo.toml --bench query`; do not edit above the last
-heading. Documents of about 1 KB. `psdb` is an embedded database in a folder, asked through its client;
-`psdb, one thread` is the query engine alone, over documents in memory; SQLite's tables are in memory.
+heading. Documents of about 1 KB. `psdb` is an embedded database in a folder, asked through its client, with
+four shards that are scanned side by side; `psdb, one thread` is the query engine alone, over documents in memory; SQLite's tables are in memory.
 Every figure is the median of rounds in which all engines took turns. Documents looked at per second,
 and in brackets CPU-µs per document. Rows with `index` are queries per second unless they say documents:
 one shard on pages in memory, one thread, beside SQLite with an index on `json_extract` of the field.
@@ -72,6 +73,11 @@ const COUNTS: [Question; 3] = [
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    if let [flag, part, ..] = &arguments[..]
+        && flag == "--alone"
+    {
+        return indexed::alone(part, &documents::texts(20_000), 9);
+    }
     let (size, rounds) = if has("--quick") { (20_000, 3) } else { (100_000, 7) };
     let load_before = load();
     let texts = documents::texts(size);
@@ -94,7 +100,7 @@ fn main() {
             ("sqlite, text", &|| theirs(&text)),
             ("sqlite, binary", &|| theirs(&binary)),
         ];
-        report.rates(question.name, in_turns(&engines, size, rounds));
+        report.rates(question.name, in_turns(&engines, rounds, |_| size as u64));
     }
     groups(&mut report, &table, &embedded, (&text, &binary), rounds);
     goals(&mut report, &table);
@@ -115,19 +121,16 @@ fn main() {
     }
 }
 
-/// Runs every engine once per round and takes the medians, per document looked at.
+/// Runs every engine once per round and takes the medians; `work` says how much one answer is.
 fn in_turns(
     engines: &[(&'static str, &dyn Fn() -> u64)],
-    size: usize,
     rounds: usize,
+    work: impl Fn(u64) -> u64,
 ) -> BTreeMap<&'static str, Rate> {
     let mut rates: BTreeMap<&'static str, Vec<Rate>> = BTreeMap::new();
     for _ in 0..rounds {
         for (name, engine) in engines {
-            let measured = rate_of_many(|| {
-                black_box(engine());
-                size as u64
-            });
+            let measured = rate_of_many(|| work(black_box(engine())));
             rates.entry(name).or_default().push(measured);
         }
     }
@@ -164,7 +167,7 @@ fn groups(
         ("sqlite, text", &|| theirs(text)),
         ("sqlite, binary", &|| theirs(binary)),
     ];
-    report.rates(GROUPS, in_turns(&engines, table.len(), rounds));
+    report.rates(GROUPS, in_turns(&engines, rounds, |_| table.len() as u64));
 }
 
 /// A table in memory whose documents are stored as `form` makes them.

@@ -4,7 +4,7 @@
 //! exactly as written: whether a document, a name or a lambda is valid is for the database to say,
 //! so that one place decides and every client hears the same words.
 //!
-//! Left out: commands of later versions, which `parse` answers by name.
+//! Left out: work on a directory that no node has open (`offline`).
 
 use std::time::Duration;
 

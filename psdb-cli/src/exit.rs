@@ -4,9 +4,10 @@
 //! 0 done · 1 failed · 2 usage · 3 not found · 4 conflict · 5 unavailable · 6 not allowed · 65 damaged data · 130 interrupted
 //! ```
 //!
-//! An error of the database is mapped by its canonical code alone, so that the exit code and the
-//! `code` in a JSON answer never disagree: whatever is `INVALID_ARGUMENT` (a command, a document,
-//! a name or a lambda that is wrong whatever is stored) is a matter of usage.
+//! An error of the database is mapped by its canonical code: whatever is `INVALID_ARGUMENT` (a command,
+//! a document, a name or a lambda that is wrong whatever is stored) is a matter of usage. Codes that
+//! cover more than scripts want to tell apart are told apart by the error: what conflicts with the
+//! state of a document or of the cluster leaves with 4, whatever code it bears.
 //!
 //! Left out: deciding which of several failures counts, which is the script's business.
 

@@ -59,6 +59,18 @@ impl Failure {
         Failure::Usage { message: message.into(), usage: None }
     }
 
+    pub(crate) fn file(action: &'static str, file: &str, error: io::Error) -> Failure {
+        Failure::File { action, path: file.to_owned(), error }
+    }
+
+    /// Documents were to go where one object has to stand.
+    pub(crate) fn documents_as_json() -> Failure {
+        Failure::usage(
+            "'export -' writes documents to standard output, where -o json promises one object: \
+             name a file, or use -o ndjson",
+        )
+    }
+
     /// The exit code that stands for this failure.
     pub(crate) fn exit(&self) -> Exit {
         match self {

@@ -7,6 +7,7 @@
 //! script, shell       where commands come from              (complete, confirm: the person's side)
 //! offline              a data directory that no node has open
 //! import, records      reading files and pipes           (lines, json_array, csv: their forms)
+//! target, shape        writing files                     (columns: the columns of CSV)
 //! failure, exit       what went wrong, and the code to leave with
 //! ```
 //!
@@ -14,7 +15,7 @@
 //! 1. Results go to standard output, messages to standard error.
 //! 2. Nothing a user types or a file contains makes it panic.
 //!
-//! Left out: connecting to a running cluster, which needs the network protocol.
+//! Left out: routing to the nodes of a running cluster, which is the client's (`psdb::connect`).
 
 mod args;
 mod columns;
@@ -37,8 +38,10 @@ mod run;
 mod script;
 mod session;
 mod settings;
+mod shape;
 mod shell;
 mod statement;
+mod target;
 mod tokens;
 
 use std::fs::File;

@@ -4,7 +4,7 @@
 //! unset. [`Settings::resolve`] is pure: it gets the environment as a function and the terminal as
 //! facts, so every rule is tested without a process.
 //!
-//! Left out: `psdb.toml`; connecting to a running cluster, which is answered with what is available.
+//! Left out: `psdb.toml`, which only `psdb-server` reads.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -84,6 +84,67 @@ fn damage_is_named_and_the_rest_can_be_read() {
     assert_eq!(ran.code, 65, "{}{}", ran.out, ran.err);
     let saved = fs::read_to_string(target).expect("it was written").lines().count();
     assert!(saved > DOCUMENTS / 2 && saved <= DOCUMENTS, "{saved} documents saved");
+
+    let ran = run(&["-o", "json", "-d", "notes", "export", "--offline", &path, target], "");
+    let answers = ran.objects();
+    assert_eq!((ran.code, answers.len()), (65, 1), "{}", ran.out);
+    assert_eq!((&answers[0]["ok"], &answers[0]["exported"]), (&false.into(), &saved.into()));
+    assert_eq!(answers[0]["damages"][0]["offset"], offset);
+
+    // Documents cannot be made again, and nothing pretends that they were.
+    let ran = run(&["-o", "json", "check", "--repair", &path], "");
+    let answer = &ran.objects()[0];
+    assert_eq!((ran.code, &answer["repaired"]), (65, &serde_json::json!([])), "{answer}");
+    let left = answer["unrepaired"].as_array().expect("a list");
+    assert!(left.len() == 1 && left[0].to_string().contains("cannot be repaired"), "{answer}");
+}
+
+#[test]
+fn a_target_stays_as_it_was_when_nothing_can_be_read() {
+    let (place, path) = directory();
+    fs::write(largest(&path), vec![0x5a; 4 * PAGE_BYTES]).expect("writable");
+    let (folder, target) = (place.path().join("out"), place.path().join("out/saved.ndjson"));
+    fs::create_dir(&folder).expect("writable");
+    fs::write(&target, "of yesterday").expect("writable");
+    let target = target.to_str().expect("UTF-8");
+    let ran = run(&["-d", "notes", "export", "--offline", &path, target], "");
+    assert_eq!(ran.code, 65, "{}{}", ran.out, ran.err);
+    assert_eq!(fs::read_to_string(target).expect("it is there"), "of yesterday", "{}", ran.err);
+    assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 1, "nothing else was left");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_takes_an_export() {
+    let (place, path) = directory();
+    let pipe = place.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo can be run").success());
+    let name = pipe.to_str().expect("UTF-8").to_owned();
+    let reader = std::thread::spawn(move || fs::read_to_string(pipe).expect("readable"));
+    let ran = run(&["-o", "simple", "-d", "notes", "export", "--offline", &path, &name], "");
+    assert_eq!((ran.code, &*ran.out), (0, "Exported 300 documents\n"), "{}", ran.err);
+    assert_eq!(reader.join().expect("it was read").lines().count(), DOCUMENTS);
+}
+
+#[test]
+fn an_export_has_the_form_it_was_asked_for() {
+    let (place, path) = directory();
+    let export = ["-o", "json", "-d", "notes", "export", "--offline", &path];
+    let target = place.path().join("saved.json");
+    let target = target.to_str().expect("UTF-8");
+    let ran = run(&[&export[..], &[target]].concat(), "");
+    let answers = ran.objects();
+    assert_eq!((ran.code, answers.len()), (0, 1), "{}", ran.err);
+    assert_eq!(answers[0]["exported"], DOCUMENTS);
+    let array = fs::read(target).expect("it was written");
+    let array: Vec<serde_json::Value> = serde_json::from_slice(&array).expect("an array");
+    assert_eq!((array.len(), &array[7]["n"]), (DOCUMENTS, &7.into()));
+    // One object an answer, and documents are none.
+    for file in [&[][..], &["-"], &["saved.csv"]] {
+        let ran = run(&[&export[..], file].concat(), "");
+        assert_eq!((ran.code, ran.objects().len()), (2, 1), "{file:?}: {}", ran.out);
+    }
 }
 
 #[test]
@@ -104,7 +165,16 @@ fn a_whole_database_is_exported() {
 
 #[test]
 fn slips_are_refused() {
-    assert_eq!(run(&["check"], "").code, 2);
+    for (words, said) in [
+        (&["check"][..], "a directory is missing"),
+        (&["check", "--repair"], "a directory is missing"),
+        (&["check", "a", "b"], "unexpected 'b'"),
+        (&["check", "a", "--repair", "b"], "unexpected 'b'"),
+        (&["export", "--offline", "a", "b", "c"], "unexpected 'c'"),
+    ] {
+        let ran = run(words, "");
+        assert!(ran.code == 2 && ran.err.contains(said), "{words:?}: {}", ran.err);
+    }
     assert_eq!(run(&["check", "/no/such/directory"], "").code, 3);
     assert_eq!(run(&["export", "--offline"], "").code, 2);
 }

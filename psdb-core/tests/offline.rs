@@ -8,6 +8,7 @@ use psdb_core::env::{Disk, Env, OpenMode, SimDisk};
 use psdb_core::metadata::Metadata;
 use psdb_core::raft::{Mended, Offline};
 use psdb_core::shard::Shard;
+use psdb_core::storage::{PageCache, Store};
 use psdb_core::{Cluster, DocumentId, GroupId};
 use serde_json::json;
 
@@ -153,4 +154,45 @@ async fn indexes_are_made_again_and_documents_are_not_made_up() {
     let notes = cluster.client().database("notes");
     assert_eq!(notes.count("lambda d: d['n'] == 3").await.expect("counts").count, 40);
     assert_eq!(notes.count_all().await.expect("counts").count, 400);
+}
+
+/// Gives an index an entry that no document makes instead of one that a document does.
+fn falsify_an_index(disk: &SimDisk, path: &Path) {
+    let (mut store, opened) = Store::open(disk, path, PageCache::new(1 << 20)).expect("opens");
+    let trees = store.snapshot();
+    let index = trees.trees().find(|name| name.starts_with(b"index/")).expect("there is one");
+    let (key, value) = trees.iter(index).next().expect("it has entries").expect("reads");
+    store.remove(index, &key).expect("removes");
+    store.insert(index, &[&key[..], b"?"].concat(), &value).expect("inserts");
+    store.checkpoint(&opened.note).expect("is durable");
+}
+
+/// The superblock of the checkpoint before the last one.
+fn older_superblock(disk: &SimDisk, path: &Path) -> u64 {
+    let bytes = whole(disk, path);
+    let generation = |slot: usize| {
+        let at = slot * PAGE_BYTES as usize + 24;
+        u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+    };
+    if generation(0) < generation(1) { 0 } else { PAGE_BYTES }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_superblock_does_not_hide_a_wrong_index() {
+    let (env, disk) = directory(4).await;
+    let offline = offline(&env);
+    let group = shard_with_documents(&offline);
+    let path = offline.path(group);
+    falsify_an_index(&disk, &path);
+    overwrite(&disk, &path, older_superblock(&disk, &path) + 1_000);
+    let found = offline.check::<Shard>(group).expect("can be read");
+    assert!(!found.store.is_sound() && !found.content.is_empty(), "{found:?}");
+    let mended = offline.repair::<Shard>(group).expect("can be read");
+    assert!(matches!(mended, Mended::Anew(_)), "{mended:?}");
+    let found = offline.check::<Shard>(group).expect("can be read");
+    assert!(found.store.is_sound() && found.content.is_empty(), "{found:?}");
+    assert_eq!(documents(&offline, group), 360);
+    // A superblock alone is mended by opening, which takes the other one.
+    overwrite(&disk, &path, older_superblock(&disk, &path) + 1_000);
+    assert_eq!(offline.repair::<Shard>(group).expect("can be read"), Mended::Sound);
 }

@@ -89,6 +89,7 @@ fn read_file(path: &Path) -> Result<Values, Failure> {
         .map_err(|error| Failure::configuration(format!("{}: {error}", path.display())))
 }
 
+/// Fills in the defaults of this kind of process, the only ones there are.
 fn with_defaults(kind: &str, mut values: Values) -> Values {
     values.log_format.get_or_insert_default();
     if kind != "worker" {
@@ -96,7 +97,11 @@ fn with_defaults(kind: &str, mut values: Values) -> Values {
         values.replicas.get_or_insert(3);
         values.replace_after.get_or_insert_with(|| "60s".to_owned());
     }
+    if kind == "worker" {
+        values.capacity.get_or_insert(1);
+    }
     if kind == "dev" {
+        values.node_id.get_or_insert_with(|| "dev".to_owned());
         values.masters.get_or_insert_with(|| vec!["3".to_owned()]);
         values.workers.get_or_insert(3);
         values.listen.get_or_insert_with(|| "127.0.0.1:50050".to_owned());
@@ -138,7 +143,8 @@ fn node(role: Role, values: Values) -> Result<Settings, Failure> {
 }
 
 fn master(mut values: Values) -> Result<Settings, Failure> {
-    let (shards, replicas) = (values.shards.unwrap_or(16), values.replicas.unwrap_or(3));
+    let shards = needed(values.shards, "--shards")?;
+    let replicas = needed(values.replicas, "--replicas")?;
     if shards == 0 || replicas == 0 {
         return Err(Failure::usage("--shards and --replicas must be at least 1"));
     }
@@ -161,7 +167,7 @@ fn worker(mut values: Values) -> Result<Settings, Failure> {
     let list = needed(values.masters.take(), "--masters")?.join(",");
     let masters =
         parse_url(&list).map_err(|error| Failure::usage(format!("--masters: {error}")))?;
-    let capacity = values.capacity.unwrap_or(1);
+    let capacity = needed(values.capacity, "--capacity")?;
     if capacity == 0 {
         return Err(Failure::usage("--capacity must be at least 1"));
     }
@@ -170,7 +176,7 @@ fn worker(mut values: Values) -> Result<Settings, Failure> {
 }
 
 fn replace_after(values: &Values) -> Result<Duration, Failure> {
-    let text = values.replace_after.as_deref().unwrap_or("60s");
+    let text = needed(values.replace_after.as_deref(), "--replace-after")?;
     duration::parse(text).map_err(|wrong| Failure::usage(format!("--replace-after {wrong}")))
 }
 
@@ -180,12 +186,13 @@ fn dev(values: Values) -> Result<Settings, Failure> {
     let masters = masters
         .parse()
         .map_err(|_| Failure::usage(format!("--masters '{masters}': how many, for dev")))?;
-    let workers = values.workers.unwrap_or(3);
-    let (shards, replicas) = (values.shards.unwrap_or(16), values.replicas.unwrap_or(3));
+    let workers = needed(values.workers, "--workers")?;
+    let shards = needed(values.shards, "--shards")?;
+    let replicas = needed(values.replicas, "--replicas")?;
     let replicas = replicas.min(workers);
     Ok(Settings {
         role: Role::Dev { masters, workers, shards, replicas, replace_after },
-        node_id: values.node_id.unwrap_or_else(|| "dev".to_owned()),
+        node_id: needed(values.node_id, "--node-id")?,
         listen: needed(values.listen, "--listen")?,
         peer_listen: String::new(),
         advertise: values.advertise,

@@ -6,6 +6,7 @@
 //! - `api` proves the protocol's edges: details of errors, limits, retries, versions.
 //! - `querying` proves that every kind of query is there for programs without our client.
 //! - `indexing` proves the same of indexes, policies and pages.
+//! - `building` proves that an index whose builders were killed is completed.
 //! - `conformance` proves that a database behaves the same wherever it is.
 //! - `python` proves the same of a client that knows nothing of PSDB but reflection.
 //! - `shell` proves that the shell answers the same on a cluster as embedded.
@@ -17,6 +18,8 @@
 
 #[path = "server/api.rs"]
 mod api;
+#[path = "server/building.rs"]
+mod building;
 #[path = "server/conformance/mod.rs"]
 mod conformance;
 #[path = "server/deadline.rs"]

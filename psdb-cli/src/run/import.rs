@@ -45,7 +45,7 @@ impl Runner {
         while !report.stopped
             && let Some(batch) = batches.recv().await
         {
-            let batch = batch.map_err(|error| file_failure("read", file, error))?;
+            let batch = batch.map_err(|error| Failure::file("read", file, error))?;
             self.import_batch(&database, file, batch, &mut report).await;
         }
         self.output.clear_progress();
@@ -54,7 +54,7 @@ impl Runner {
 
     fn open_source(&self, file: &str) -> Result<Box<dyn BufRead + Send>, Failure> {
         if file != "-" {
-            let opened = File::open(file).map_err(|error| file_failure("read", file, error))?;
+            let opened = File::open(file).map_err(|error| Failure::file("read", file, error))?;
             return Ok(Box::new(BufReader::with_capacity(1 << 16, opened)));
         }
         if self.stdin_taken {
@@ -130,8 +130,4 @@ impl Runner {
 /// Whether the next line may well succeed after this error.
 fn concerns_one_line(error: &Error) -> bool {
     matches!(error.code(), Code::InvalidArgument | Code::AlreadyExists)
-}
-
-pub(super) fn file_failure(action: &'static str, file: &str, error: io::Error) -> Failure {
-    Failure::File { action, path: file.to_string(), error }
 }

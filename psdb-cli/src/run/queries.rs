@@ -111,7 +111,7 @@ impl Runner {
         let database = self.current()?;
         let page = self.backend.page(&database, find, page).await.map_err(failed)?;
         let mut documents = Documents::default();
-        for document in page.documents {
+        for document in page.results {
             self.output.push(&mut documents, document)?;
         }
         let mut fields =

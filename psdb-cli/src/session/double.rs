@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use psdb::client::IndexInfo;
+use psdb::client::{IndexInfo, ResultPage};
 use psdb::env::DiskStats;
 use psdb::query::PlanTree;
 use psdb::transport::message::{
@@ -17,7 +17,7 @@ use psdb::{Error, Result, ShardId};
 
 use super::{
     Backend, Change, ChangedMany, Cursor, DatabaseSummary, Faults, Find, Group, Groups, Inserted,
-    Node, PageOf, Reply,
+    Node, Reply,
 };
 use crate::command::Page;
 
@@ -237,14 +237,19 @@ impl Backend for Double {
         })
     }
 
-    fn page<'a>(&'a self, database: &'a str, find: Find, page: Page) -> Reply<'a, PageOf> {
+    fn page<'a>(
+        &'a self,
+        database: &'a str,
+        find: Find,
+        page: Page,
+    ) -> Reply<'a, ResultPage<String>> {
         self.with(format!("{page:?} of {find:?}"), |state| {
             let begin: usize = page.token.as_deref().unwrap_or("0").parse().expect("a number");
             let all: Vec<String> = documents(state, database)?.values().cloned().collect();
             let end = all.len().min(begin + page.size as usize);
             let next_token = (end < all.len()).then(|| end.to_string());
             let skipped = state.skipped.clone();
-            Ok(PageOf { documents: all[begin..end].to_vec(), next_token, skipped })
+            Ok(ResultPage { results: all[begin..end].to_vec(), next_token, skipped })
         })
     }
 

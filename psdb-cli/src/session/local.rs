@@ -10,23 +10,21 @@
 use std::future::IntoFuture as _;
 use std::time::Duration;
 
-use psdb::client::{IndexInfo, WriteOne};
+use psdb::client::{IndexInfo, ResultPage, WriteOne};
 use psdb::codec::EncodedDocument;
 use psdb::env::DiskStats;
 use psdb::query::PlanTree;
 use psdb::transport::message::{
     LockInfo, LockLease, MasterInfo, ShardInfo, SkippedDocuments, WorkerInfo,
 };
-use psdb::{
-    Address, Client, Cluster, Document, DocumentId, Error, Limits, Lock, Result, ShardId, Value,
-};
+use psdb::{Address, Client, Cluster, Document, DocumentId, Error, Limits, Lock, Result, ShardId};
 
 use crate::command::Page;
 use crate::settings::{Place, Settings};
 
 use super::{
     Backend, Change, ChangedMany, Cursor, DatabaseSummary, Faults, Find, Group, Groups, Inserted,
-    PageOf, Reply,
+    Reply,
 };
 
 /// A client, and the PSDB in this process that it is of, if there is one.
@@ -219,31 +217,22 @@ impl Backend for Local {
         })
     }
 
-    fn page<'a>(&'a self, database: &'a str, find: Find, page: Page) -> Reply<'a, PageOf> {
+    fn page<'a>(
+        &'a self,
+        database: &'a str,
+        find: Find,
+        page: Page,
+    ) -> Reply<'a, ResultPage<String>> {
         let (query, select) = self.described(database, find);
         let Page { size, token } = page;
         Box::pin(async move {
-            let (documents, next_token, skipped) = match select {
+            Ok(match select {
                 Some(select) => {
-                    let page = query.select(select).page_size(size);
-                    let page = match token {
-                        Some(token) => page.page(token).await?,
-                        None => page.await?,
-                    };
-                    let values = page.results.iter().map(Value::to_json).collect::<Vec<_>>();
-                    (values, page.next_token, page.skipped)
+                    let page = query.select(select).page_size(size).after(token).await?;
+                    page.map(|value| value.to_json())
                 }
-                None => {
-                    let page = query.page_size(size);
-                    let page = match token {
-                        Some(token) => page.page(token).await?,
-                        None => page.await?,
-                    };
-                    let documents = page.results.iter().map(Document::to_json).collect();
-                    (documents, page.next_token, page.skipped)
-                }
-            };
-            Ok(PageOf { documents, next_token, skipped })
+                None => query.page_size(size).after(token).await?.map(|found| found.to_json()),
+            })
         })
     }
 

@@ -15,7 +15,7 @@ mod open;
 
 use std::time::Duration;
 
-use psdb::client::IndexInfo;
+use psdb::client::{IndexInfo, ResultPage};
 use psdb::env::DiskStats;
 use psdb::query::{Aggregate, PlanTree};
 use psdb::transport::BoxFuture;
@@ -63,15 +63,6 @@ pub(crate) struct Find {
     /// The documents themselves without one.
     pub(crate) select: Option<String>,
     pub(crate) strict: bool,
-}
-
-/// One page of a query's results, as JSON texts.
-#[derive(Clone, Debug)]
-pub(crate) struct PageOf {
-    pub(crate) documents: Vec<String>,
-    /// Asks for the next page; `None` after the last.
-    pub(crate) next_token: Option<String>,
-    pub(crate) skipped: SkippedDocuments,
 }
 
 /// What to group.
@@ -141,7 +132,12 @@ pub(crate) trait Backend: Send + Sync {
     fn read<'a>(&'a self, database: &'a str, id: &'a str) -> Reply<'a, String>;
     fn find<'a>(&'a self, database: &'a str, find: Find) -> Reply<'a, Box<dyn Cursor>>;
     /// Reads one page of a query's results.
-    fn page<'a>(&'a self, database: &'a str, find: Find, page: Page) -> Reply<'a, PageOf>;
+    fn page<'a>(
+        &'a self,
+        database: &'a str,
+        find: Find,
+        page: Page,
+    ) -> Reply<'a, ResultPage<String>>;
     /// Says how a query would be run, or what came of running it.
     fn explain<'a>(&'a self, database: &'a str, find: Find, analyze: bool) -> Reply<'a, PlanTree>;
     fn count<'a>(

@@ -22,7 +22,8 @@ use std::time::Duration;
 use super::document::FromDocument;
 use super::handle::Handle;
 use super::router::{Router, mismatched};
-use crate::codec::{EncodedDocument, ValueRef};
+use crate::codec::EncodedDocument;
+use crate::query::{id_of, value_size};
 use crate::transport::message::{Page, Row, ShardRequest, ShardResponse, SkippedDocuments};
 use crate::types::{Address, DocumentId, Result, ShardId, Value};
 
@@ -295,7 +296,7 @@ impl Item {
     pub(super) fn size(&self) -> usize {
         match self {
             Item::Document(document) => document.bytes().len(),
-            Item::Selected(_, value) => value.to_json().len(),
+            Item::Selected(_, value) => usize::try_from(value_size(value)).unwrap_or(usize::MAX),
         }
     }
 
@@ -304,13 +305,6 @@ impl Item {
             Item::Document(document) => id_of(document),
             Item::Selected(id, _) => id.as_str(),
         }
-    }
-}
-
-fn id_of(document: &EncodedDocument) -> &str {
-    match document.get("_id") {
-        Some(ValueRef::Str(id)) => id,
-        _ => "",
     }
 }
 

@@ -13,16 +13,17 @@ use super::cursor::merge_skipped;
 use super::document::{Document, FromDocument};
 use super::find::Find;
 use super::group::GroupBy;
-use super::handle::{Answerer, Handle};
+use super::handle::Handle;
 use super::map_cache::Route;
 use super::named::NamedRequest;
 use super::router::{Router, mismatched};
-use super::stale::StaleReads;
+use super::scatter::Answered;
+use super::stale::{Stale, StaleReads};
 use super::write::{Change, Inserted, Updated, WriteOne};
 use crate::codec::EncodedDocument;
 use crate::query::{Aggregate, PlanTree, Program};
 use crate::transport::message::{
-    DatabaseInfo, ShardRequest, ShardResponse, ShardStats, SkippedDocuments, WriteOp, WriteReceipt,
+    ShardRequest, ShardResponse, ShardStats, SkippedDocuments, WriteOp, WriteReceipt,
 };
 use crate::types::{
     DocumentId, Error, Limits, Outcome, Result, ShardId, validate_database_name,
@@ -354,9 +355,7 @@ impl<T: FromDocument> Database<T> {
     ///
     /// [`Error::InvalidQuery`], [`Error::DatabaseNotFound`], [`Error::Unavailable`].
     pub async fn count(&self, filter: impl Into<String>) -> Result<Count> {
-        let filter = filter.into();
-        Program::compile(&filter)?;
-        self.count_matching(Some(filter)).await
+        Ok(self.count_matching(Some(filter.into()), None).await?.value)
     }
 
     /// Says how the documents a lambda matches would be found; for a sort, limits and the like see
@@ -375,7 +374,7 @@ impl<T: FromDocument> Database<T> {
     ///
     /// [`Error::DatabaseNotFound`], [`Error::Unavailable`].
     pub async fn count_all(&self) -> Result<Count> {
-        self.count_matching(None).await
+        Ok(self.count_matching(None, None).await?.value)
     }
 
     /// Groups all documents by what a lambda gives for each, and computes something of each group;
@@ -413,25 +412,33 @@ impl<T: FromDocument> Database<T> {
         self.group(lambda, Aggregate::Count)
     }
 
-    async fn count_matching(&self, filter: Option<String>) -> Result<Count> {
+    /// Counts on all shards at once. The age is that of the oldest part.
+    pub(super) async fn count_matching(
+        &self,
+        filter: Option<String>,
+        max_age: Option<Duration>,
+    ) -> Result<Stale<Count>> {
+        // Compiled here for the error only; the shards compile the text themselves.
+        filter.as_deref().map(Program::compile).transpose()?;
         let handle = Handle::new(self.router.clone(), self.timeout);
-        let asked = self.ask_all(Some(&handle), |info| ShardRequest::Count {
+        let asked = self.ask_all(max_age, Some(&handle), |info| ShardRequest::Count {
             database: info.id,
             handle: handle.number(),
             filter: filter.clone(),
             deny_full_scan: info.deny_full_scan,
         });
-        let mut sum = 0;
-        let mut parts = Vec::new();
-        for (shard, response) in asked.await? {
+        let (mut sum, mut parts, mut age) = (0, Vec::new(), Duration::ZERO);
+        for Answered { shard, response, age: old, .. } in asked.await? {
             handle.ended(shard);
             let ShardResponse::Count { count, skipped } = response else {
                 return Err(mismatched(&format!("shard {shard}")));
             };
             sum += count;
+            age = age.max(old);
             parts.push(skipped);
         }
-        Ok(Count { count: sum, skipped: merge_skipped(parts.into_iter()) })
+        let skipped = merge_skipped(parts.into_iter());
+        Ok(Stale { value: Count { count: sum, skipped }, age })
     }
 
     /// How many documents there are, and how many bytes their encoded forms have.
@@ -441,9 +448,8 @@ impl<T: FromDocument> Database<T> {
     /// [`Error::DatabaseNotFound`], [`Error::Unavailable`].
     pub async fn stats(&self) -> Result<ShardStats> {
         let mut sum = ShardStats::default();
-        for (shard, response) in
-            self.ask_all(None, |info| ShardRequest::Stats { database: info.id }).await?
-        {
+        let asked = self.ask_all(None, None, |info| ShardRequest::Stats { database: info.id });
+        for Answered { shard, response, .. } in asked.await? {
             let ShardResponse::Stats(stats) = response else {
                 return Err(mismatched(&format!("shard {shard}")));
             };
@@ -502,43 +508,6 @@ impl<T: FromDocument> Database<T> {
         let (term, index) = (receipt.term, receipt.index);
         let result = receipt.results.pop().unwrap_or_else(|| Err(mismatched("a shard")));
         result.map(|written| Updated { version: written.version, shard, term, index })
-    }
-
-    /// Asks every shard of the database at once; the first failure, by shard, fails all.
-    ///
-    /// `handle`, if it is a query, notes the shards that work for it.
-    pub(super) async fn ask_all(
-        &self,
-        handle: Option<&Handle>,
-        request: impl Fn(&DatabaseInfo) -> ShardRequest,
-    ) -> Result<Vec<(ShardId, ShardResponse)>> {
-        validate_database_name(&self.name)?;
-        let deadline = self.router.deadline(self.timeout);
-        self.router.fresh_route(&self.name, deadline).await?;
-        let asked = self.router.with_route(&self.name, deadline, |route| {
-            let request = request(&route.info);
-            async move {
-                let ask = |shard: &ShardId| {
-                    let (router, request, shard) = (self.router.clone(), request.clone(), *shard);
-                    if let Some(handle) = handle {
-                        handle.begun(shard, Answerer::Leader);
-                    }
-                    let task = async move { router.ask_shard(shard, &request, deadline).await };
-                    (shard, self.router.env().spawn(task))
-                };
-                let tasks: Vec<_> = route.info.shards.iter().map(ask).collect();
-                let mut responses = Vec::with_capacity(tasks.len());
-                for (shard, task) in tasks {
-                    let response = task.await.map_err(|stopped| Error::Internal {
-                        reason: format!("a request to shard {shard} was stopped: {stopped}"),
-                        outcome: Outcome::NotApplied,
-                    })?;
-                    responses.push((shard, response?));
-                }
-                Ok(responses)
-            }
-        });
-        asked.await
     }
 }
 

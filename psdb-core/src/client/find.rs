@@ -12,7 +12,7 @@ use super::document::{Document, FromDocument};
 use super::explain;
 use super::handle::Handle;
 use super::router::mismatched;
-use super::stale::Answered;
+use super::scatter::Answered;
 use crate::query::{PlanTree, Program};
 use crate::transport::message::{Order, Query, ShardRequest, ShardResponse};
 use crate::types::Result;
@@ -156,14 +156,14 @@ impl<T: FromDocument> Find<T> {
     async fn explained(mut self, analyze: bool) -> Result<PlanTree> {
         self.prepare()?;
         let handle = Handle::new(self.database.router().clone(), self.database.timeout());
-        let asked = self.database.ask_all(Some(&handle), |info| ShardRequest::Explain {
+        let asked = self.database.ask_all(None, Some(&handle), |info| ShardRequest::Explain {
             database: info.id,
             handle: handle.number(),
             query: Query { deny_full_scan: info.deny_full_scan, ..self.query.clone() },
             analyze,
         });
         let mut parts = Vec::new();
-        for (shard, response) in asked.await? {
+        for Answered { shard, response, .. } in asked.await? {
             handle.ended(shard);
             match response {
                 ShardResponse::Explained(tree) => parts.push((shard, tree)),
@@ -189,7 +189,7 @@ impl<T: FromDocument> Find<T> {
         let (query, timeout) = (self.query, self.database.timeout());
         let handle = Handle::new(self.database.router().clone(), timeout);
         let asked =
-            self.database.ask_all_within(self.max_age, &handle, |info| ShardRequest::Query {
+            self.database.ask_all(self.max_age, Some(&handle), |info| ShardRequest::Query {
                 database: info.id,
                 handle: handle.number(),
                 query: Query { deny_full_scan: info.deny_full_scan, ..query.clone() },

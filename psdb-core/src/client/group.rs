@@ -17,7 +17,7 @@ use super::cursor::merge_skipped;
 use super::database::Database;
 use super::handle::Handle;
 use super::router::{Router, mismatched};
-use super::stale::Answered;
+use super::scatter::Answered;
 use crate::query::{Aggregate, Grouping, Groups, Program};
 use crate::transport::message::{
     GroupPage, GroupQuery, ShardRequest, ShardResponse, SkippedDocuments,
@@ -97,7 +97,7 @@ impl GroupBy {
         Grouping::compile(&grouping.key, grouping.aggregate.clone())?;
         let (router, timeout) = (database.router().clone(), database.timeout());
         let handle = Handle::new(router.clone(), timeout);
-        let asked = database.ask_all_within(max_age, &handle, |info| ShardRequest::Group {
+        let asked = database.ask_all(max_age, Some(&handle), |info| ShardRequest::Group {
             database: info.id,
             handle: handle.number(),
             grouping: GroupQuery { deny_full_scan: info.deny_full_scan, ..grouping.clone() },

@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::database::Database;
 use super::document::{Document, FromDocument};
 use super::router::mismatched;
+use super::scatter::Answered;
 use crate::transport::message::{
     DatabaseInfo, IndexDefinition, IndexState, MasterRequest, MasterResponse, ShardRequest,
     ShardResponse,
@@ -205,8 +206,8 @@ impl<T: FromDocument> Database<T> {
             return Err(mismatched("the masters"));
         };
         let mut statuses = BTreeMap::new();
-        let asked = self.ask_all(None, |info| ShardRequest::Indexes { database: info.id });
-        for (shard, response) in asked.await? {
+        let asked = self.ask_all(None, None, |info| ShardRequest::Indexes { database: info.id });
+        for Answered { shard, response, .. } in asked.await? {
             match response {
                 ShardResponse::Indexes(indexes) => statuses.insert(shard, indexes),
                 _ => return Err(mismatched(&format!("shard {shard}"))),

@@ -20,14 +20,20 @@ use crate::types::{Address, DatabaseId, DocumentId, ShardId};
 /// A database and the ring its documents spread by.
 pub(super) struct Route {
     pub(super) info: DatabaseInfo,
-    ring: HashRing<ShardId>,
+    ring: Arc<HashRing<ShardId>>,
     /// When it was heard from the masters.
     pub(super) heard: Instant,
 }
 
 impl Route {
-    fn new(info: DatabaseInfo, heard: Instant) -> Route {
-        let ring = document_ring(info.ring, &info.shards);
+    /// A route; one that is `known` lends its ring if that is the same.
+    fn new(info: DatabaseInfo, heard: Instant, known: Option<&Arc<Route>>) -> Route {
+        let is_same =
+            |known: &&Arc<Route>| known.info.ring == info.ring && known.info.shards == info.shards;
+        let ring = match known.filter(is_same) {
+            Some(known) => known.ring.clone(),
+            None => Arc::new(document_ring(info.ring, &info.shards)),
+        };
         Route { info, ring, heard }
     }
 
@@ -73,9 +79,9 @@ impl MapCache {
     }
 
     pub(super) fn put_route(&self, info: DatabaseInfo, heard: Instant) -> Arc<Route> {
-        let name = info.name.clone();
-        let route = Arc::new(Route::new(info, heard));
-        self.routes.lock().insert(name, route.clone());
+        let (mut routes, name) = (self.routes.lock(), info.name.clone());
+        let route = Arc::new(Route::new(info, heard, routes.get(&name)));
+        routes.insert(name, route.clone());
         route
     }
 

@@ -30,6 +30,7 @@ mod named;
 mod page_token;
 mod paging;
 mod router;
+mod scatter;
 mod session;
 mod stale;
 mod write;
@@ -52,7 +53,7 @@ pub use group::{Group, GroupBy, GroupCursor};
 pub use indexes::{CreateIndex, IndexInfo};
 pub use lock::{Lock, LockGuard};
 pub use named::NamedRequest;
-pub use paging::{FindPage, ResultPage, SelectPage};
+pub use paging::{FindPage, ResultPage};
 pub use stale::{Stale, StaleReads};
 pub use write::{Inserted, Updated, WriteOne};
 

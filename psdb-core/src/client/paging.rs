@@ -36,23 +36,22 @@ pub struct ResultPage<T> {
     pub skipped: SkippedDocuments,
 }
 
-/// One page of documents being described; await it for its [`ResultPage`].
+/// One page of a query's results being described, which are read as `U`; await it for its
+/// [`ResultPage`].
 #[must_use = "a page is read when this is awaited"]
-pub struct FindPage<T> {
+pub struct FindPage<T = Document, U = T> {
     find: Find<T>,
-    asked: Asked,
-}
-
-/// One page of selected values being described; await it for its [`ResultPage`].
-#[must_use = "a page is read when this is awaited"]
-pub struct SelectPage {
-    find: Find<Document>,
-    asked: Asked,
-}
-
-struct Asked {
     size: u64,
     token: Option<String>,
+    result: fn(Item) -> Result<U>,
+}
+
+impl<T> ResultPage<T> {
+    /// The same page, each result made into something else.
+    pub fn map<U>(self, make: impl FnMut(T) -> U) -> ResultPage<U> {
+        let results = self.results.into_iter().map(make).collect();
+        ResultPage { results, next_token: self.next_token, skipped: self.skipped }
+    }
 }
 
 impl<T: FromDocument> Find<T> {
@@ -85,103 +84,90 @@ impl<T: FromDocument> Find<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn page_size(self, results: u64) -> FindPage<T> {
-        FindPage { find: self, asked: Asked { size: results, token: None } }
+        let result = |item| match item {
+            Item::Document(document) => T::from_document(document),
+            Item::Selected(..) => Err(mismatched("a shard")),
+        };
+        FindPage { find: self, size: results, token: None, result }
     }
 }
 
 impl Select {
     /// Reads one page of so many values instead of all, as [`Find::page_size`] does.
-    pub fn page_size(self, results: u64) -> SelectPage {
-        SelectPage { find: self.0, asked: Asked { size: results, token: None } }
+    pub fn page_size(self, results: u64) -> FindPage<Document, Value> {
+        let result = |item| match item {
+            Item::Selected(_, value) => Ok(value),
+            Item::Document(_) => Err(mismatched("a shard")),
+        };
+        FindPage { find: self.0, size: results, token: None, result }
     }
 }
 
-impl<T> FindPage<T> {
+impl<T: FromDocument, U> FindPage<T, U> {
     /// The page that this token of another one asks for. The query has to be the same, but for the
     /// size of the page.
     ///
     /// Awaiting gives [`Error::InvalidPageToken`], which says why, for a token that has expired, is
     /// of another query or database, or was made up.
-    pub fn page(mut self, token: impl Into<String>) -> Self {
-        self.asked.token = Some(token.into());
+    pub fn page(self, token: impl Into<String>) -> Self {
+        self.after(Some(token.into()))
+    }
+
+    /// As [`FindPage::page`] with a token; without one it is the first page.
+    pub fn after(mut self, token: Option<String>) -> Self {
+        self.token = token;
         self
     }
-}
 
-impl SelectPage {
-    /// The page that this token of another one asks for, as for [`FindPage::page`].
-    pub fn page(mut self, token: impl Into<String>) -> Self {
-        self.asked.token = Some(token.into());
-        self
-    }
-}
-
-impl<T: FromDocument + Send + 'static> IntoFuture for FindPage<T> {
-    type Output = Result<ResultPage<T>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(read(self.find, self.asked, |item| match item {
-            Item::Document(document) => T::from_document(document),
-            Item::Selected(..) => Err(mismatched("a shard")),
-        }))
-    }
-}
-
-impl IntoFuture for SelectPage {
-    type Output = Result<ResultPage<Value>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(read(self.find, self.asked, |item| match item {
-            Item::Selected(_, value) => Ok(value),
-            Item::Document(_) => Err(mismatched("a shard")),
-        }))
-    }
-}
-
-async fn read<T: FromDocument, U>(
-    mut find: Find<T>,
-    asked: Asked,
-    result: fn(Item) -> Result<U>,
-) -> Result<ResultPage<U>> {
-    if asked.size == 0 {
-        return Err(Error::InvalidRequest {
-            reason: "a page of 0 results; ask for 1 or more".into(),
-        });
-    }
-    let router = find.database.router().clone();
-    let deadline = router.deadline(find.database.timeout());
-    let key = router.page_key(deadline).await?;
-    let name = find.database.name().to_owned();
-    let database = router.route(&name, deadline).await?.info.id;
-    let query = fingerprint(&find.query, find.skip, find.limit);
-    let mut left = find.limit;
-    if let Some(text) = &asked.token {
-        let token = PageToken::open(text, &key, router.env().now(), database, query)?;
-        (find.query.after, find.skip, left) = (Some(token.after), 0, token.left);
-    }
-    let wanted = left.map_or(asked.size, |left| left.min(asked.size));
-    // One more tells whether there is a next page.
-    find.limit = Some(wanted.saturating_add(1));
-    let mut merge = find.merge().await?;
-    let (items, more) = take(&mut merge, wanted).await?;
-    if router.route(&name, deadline).await?.info.id != database {
-        // The name stands for another database since the token was checked.
-        return Err(Error::DatabaseNotFound { name });
-    }
-    let left = left.map(|left| left.saturating_sub(items.len() as u64));
-    let last = items.last().map(|(key, item)| After { key: key.clone(), id: item.id().into() });
-    let next_token = match last.filter(|_| more && left != Some(0)) {
-        Some(after) => {
-            let expires_at = Timestamp(router.env().now().0 + LIFETIME.as_millis() as u64);
-            Some(PageToken { expires_at, database, query, after, left }.seal(&key)?)
+    async fn read(self) -> Result<ResultPage<U>> {
+        let FindPage { mut find, size, token, result } = self;
+        if size == 0 {
+            return Err(Error::InvalidRequest {
+                reason: "a page of 0 results; ask for 1 or more".into(),
+            });
         }
-        None => None,
-    };
-    let skipped = merge.skipped();
-    let results = items.into_iter().map(|(_, item)| result(item)).collect::<Result<_>>()?;
-    Ok(ResultPage { results, next_token, skipped })
+        let router = find.database.router().clone();
+        let deadline = router.deadline(find.database.timeout());
+        let key = router.page_key(deadline).await?;
+        let name = find.database.name().to_owned();
+        let database = router.route(&name, deadline).await?.info.id;
+        let query = fingerprint(&find.query, find.skip, find.limit);
+        let mut left = find.limit;
+        if let Some(text) = &token {
+            let token = PageToken::open(text, &key, router.env().now(), database, query)?;
+            (find.query.after, find.skip, left) = (Some(token.after), 0, token.left);
+        }
+        let wanted = left.map_or(size, |left| left.min(size));
+        // One more tells whether there is a next page.
+        find.limit = Some(wanted.saturating_add(1));
+        let mut merge = find.merge().await?;
+        let (items, more) = take(&mut merge, wanted).await?;
+        if router.route(&name, deadline).await?.info.id != database {
+            // The name stands for another database since the token was checked.
+            return Err(Error::DatabaseNotFound { name });
+        }
+        let left = left.map(|left| left.saturating_sub(items.len() as u64));
+        let last = items.last().map(|(key, item)| After { key: key.clone(), id: item.id().into() });
+        let next_token = match last.filter(|_| more && left != Some(0)) {
+            Some(after) => {
+                let expires_at = Timestamp(router.env().now().0 + LIFETIME.as_millis() as u64);
+                Some(PageToken { expires_at, database, query, after, left }.seal(&key)?)
+            }
+            None => None,
+        };
+        let skipped = merge.skipped();
+        let results = items.into_iter().map(|(_, item)| result(item)).collect::<Result<_>>()?;
+        Ok(ResultPage { results, next_token, skipped })
+    }
+}
+
+impl<T: FromDocument + Send + 'static, U: Send + 'static> IntoFuture for FindPage<T, U> {
+    type Output = Result<ResultPage<U>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.read())
+    }
 }
 
 /// Results with their sort keys.

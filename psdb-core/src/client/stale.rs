@@ -6,17 +6,15 @@
 
 use std::time::Duration;
 
-use super::cursor::merge_skipped;
 use super::database::{Count, Database, shard_of};
 use super::document::{Document, FromDocument};
 use super::find::Find;
 use super::group::GroupBy;
-use super::handle::{Answerer, Handle};
 use super::router::mismatched;
 use crate::codec::EncodedDocument;
-use crate::query::{Aggregate, Program};
-use crate::transport::message::{DatabaseInfo, ShardRequest, ShardResponse};
-use crate::types::{Address, DocumentId, Error, Outcome, Result, ShardId};
+use crate::query::Aggregate;
+use crate::transport::message::{ShardRequest, ShardResponse};
+use crate::types::{DocumentId, Result, validate_database_name, validate_document_id};
 
 /// An answer, and how old it may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +41,8 @@ impl<T: FromDocument> StaleReads<T> {
     /// for its age.
     pub async fn get(&self, id: &DocumentId) -> Result<Stale<Option<T>>> {
         let database = &self.database;
+        validate_document_id(id.as_str())?;
+        validate_database_name(database.name())?;
         let deadline = database.router().deadline(database.timeout());
         let found = database.router().with_route(database.name(), deadline, |route| async move {
             let shard = shard_of(&route, id)?;
@@ -110,88 +110,6 @@ impl<T: FromDocument> StaleReads<T> {
     ///
     /// As [`StaleReads::get`], and [`crate::Error::InvalidQuery`].
     pub async fn count(&self, filter: Option<&str>) -> Result<Stale<Count>> {
-        filter.map(Program::compile).transpose()?;
-        let database = &self.database;
-        let deadline = database.router().deadline(database.timeout());
-        database.router().fresh_route(database.name(), deadline).await?;
-        let counted = database.router().with_route(database.name(), deadline, |route| async move {
-            let (mut count, mut age, mut skipped) = (0, Duration::ZERO, Vec::new());
-            for shard in &route.info.shards {
-                let filter = filter.map(str::to_owned);
-                // Nothing stops it before its time is over: whoever answers is not known.
-                let (database_id, handle) = (route.info.id, database.router().env().random_u64());
-                let request = ShardRequest::Count {
-                    database: database_id,
-                    handle,
-                    filter,
-                    deny_full_scan: route.info.deny_full_scan,
-                };
-                let asked = database.router().ask_any(*shard, request, self.max_age, deadline);
-                let (ShardResponse::Count { count: part, skipped: raised }, old, _) = asked.await?
-                else {
-                    return Err(mismatched(&format!("shard {shard}")));
-                };
-                count += part;
-                age = age.max(old);
-                skipped.push(raised);
-            }
-            Ok(Stale { value: Count { count, skipped: merge_skipped(skipped.into_iter()) }, age })
-        });
-        counted.await
-    }
-}
-
-/// One shard's answer to a question that all shards were asked.
-pub(super) struct Answered {
-    pub(super) shard: ShardId,
-    pub(super) response: ShardResponse,
-    /// How old it may be.
-    pub(super) age: Duration,
-    /// The replica that gave it, unless that was the leader.
-    pub(super) at: Option<Address>,
-}
-
-impl<T: FromDocument> Database<T> {
-    /// Asks every shard, all at once: its leader, or any replica that knows to be at most `max_age`
-    /// old.
-    pub(super) async fn ask_all_within(
-        &self,
-        max_age: Option<Duration>,
-        handle: &Handle,
-        request: impl Fn(&DatabaseInfo) -> ShardRequest,
-    ) -> Result<Vec<Answered>> {
-        let Some(max_age) = max_age else {
-            let answers = self.ask_all(Some(handle), request).await?.into_iter();
-            let led =
-                |(shard, response)| Answered { shard, response, age: Duration::ZERO, at: None };
-            return Ok(answers.map(led).collect());
-        };
-        let deadline = self.router().deadline(self.timeout());
-        let asked = self.router().with_route(self.name(), deadline, |route| {
-            let request = request(&route.info);
-            async move {
-                let ask = |shard: &ShardId| {
-                    let (router, request) = (self.router().clone(), request.clone());
-                    let shard = *shard;
-                    handle.begun(shard, Answerer::Anyone);
-                    let task =
-                        async move { router.ask_any(shard, request, max_age, deadline).await };
-                    (shard, self.router().env().spawn(task))
-                };
-                let tasks: Vec<_> = route.info.shards.iter().map(ask).collect();
-                let mut answers = Vec::with_capacity(tasks.len());
-                for (shard, task) in tasks {
-                    let answer = task.await.map_err(|stopped| Error::Internal {
-                        reason: format!("a request to shard {shard} was stopped: {stopped}"),
-                        outcome: Outcome::NotApplied,
-                    })?;
-                    let (response, age, at) = answer?;
-                    handle.begun(shard, Answerer::At(at.clone()));
-                    answers.push(Answered { shard, response, age, at: Some(at) });
-                }
-                Ok(answers)
-            }
-        });
-        asked.await
+        self.database.count_matching(filter.map(str::to_owned), Some(self.max_age)).await
     }
 }

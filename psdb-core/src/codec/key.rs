@@ -60,15 +60,10 @@ pub fn encode_constant(value: &Value, cut: usize, out: &mut Vec<u8>) {
     finish(start, cut, out);
 }
 
-/// Appends what the keys of all strings begin with that begin with `prefix`, and says whether no
-/// other keys do.
-pub fn encode_prefix(prefix: &str, cut: usize, out: &mut Vec<u8>) -> bool {
-    let start = out.len();
+/// Appends what the whole keys of those strings begin with that begin with `prefix`, and of no others.
+pub fn encode_prefix(prefix: &str, out: &mut Vec<u8>) {
     out.push(STRING);
-    escaped(prefix, start + cut, out);
-    let exact = out.len() - start <= cut;
-    out.truncate(start + cut);
-    exact
+    escaped(prefix, usize::MAX - 1, out);
 }
 
 fn finish(start: usize, cut: usize, out: &mut Vec<u8>) -> bool {
@@ -304,7 +299,7 @@ mod tests {
         #[test]
         fn prefixes_are_what_keys_begin_with(a in "[a\u{0}b]{0,9}", b in "[a\u{0}b]{0,4}") {
             let (mut prefix, text) = (Vec::new(), format!("{b}{a}"));
-            prop_assert!(encode_prefix(&b, CUT_BYTES, &mut prefix));
+            encode_prefix(&b, &mut prefix);
             prop_assert!(key(&Value::String(text)).starts_with(&prefix));
             let starts = key(&Value::String(a.clone())).starts_with(&prefix);
             // A NUL is written as two bytes, of which the first alone is the end of a text.
@@ -327,6 +322,5 @@ mod tests {
         let (whole, cut) = ("x".repeat(509), "x".repeat(2_000));
         assert_eq!(part_end(&key(&Value::String(whole)), CUT_BYTES), Some((512, false)));
         assert_eq!(part_end(&key(&Value::String(cut)), CUT_BYTES), Some((513, true)));
-        assert!(!encode_prefix(&"x".repeat(512), CUT_BYTES, &mut Vec::new()));
     }
 }

@@ -11,7 +11,7 @@ use std::ops::Bound;
 use super::Meter;
 use super::plan::{Access, Chosen, Plan};
 use super::ranges::{IndexRanges, KeyRange};
-use super::source::{Direction, Documents, Entries, Source};
+use super::source::{Direction, Documents, Entries, Ids, Source};
 use crate::types::{DocumentId, Result};
 
 /// The entries in one range; none, if the index is gone.
@@ -24,6 +24,12 @@ pub(super) fn entries<'a, S: Source>(
     let (low, high) = (Bound::Included(&range.low[..]), Bound::Excluded(&range.high[..]));
     let entries = source.index_entries(&ranges.name, low, high, direction);
     entries.unwrap_or_else(|| Box::new(std::iter::empty()))
+}
+
+/// The documents of the entries in one range; none, if the index is gone.
+fn range_ids<'a, S: Source>(source: &'a S, ranges: &IndexRanges, range: &KeyRange) -> Ids<'a> {
+    let (low, high) = (Bound::Included(&range.low[..]), Bound::Excluded(&range.high[..]));
+    source.index_ids(&ranges.name, low, high).unwrap_or_else(|| Box::new(std::iter::empty()))
 }
 
 /// The ids of the documents that an access names, ascending, each once.
@@ -41,9 +47,9 @@ pub(super) fn ids<S: Source>(
         Access::Nothing(_) => {}
         Access::Index(ranges) => {
             for range in &ranges.ranges {
-                for entry in entries(source, ranges, range, Direction::Ascending) {
+                for id in range_ids(source, ranges, range) {
                     meter.entry()?;
-                    ids.push(entry?.1);
+                    ids.push(id?);
                 }
             }
         }
@@ -86,8 +92,7 @@ pub(super) fn documents<'a, S: Source>(
     Ok(match &chosen.plan {
         Plan::Find(Access::Index(ranges)) | Plan::InOrder { ranges, .. } if !ranges.may_repeat => {
             let all = ranges.ranges.iter();
-            let all = all.flat_map(|range| entries(source, ranges, range, Direction::Ascending));
-            Box::new(all.map(|entry| entry.map(|(_, id)| id)).filter_map(fetched))
+            Box::new(all.flat_map(|range| range_ids(source, ranges, range)).filter_map(fetched))
         }
         Plan::Find(access) => {
             Box::new(ids(source, access, meter)?.into_iter().map(Ok).filter_map(fetched))

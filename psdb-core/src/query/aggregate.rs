@@ -26,14 +26,13 @@ use serde::{Deserialize, Serialize};
 
 pub use sum::Sum;
 
-use super::access::documents;
-use super::ahead::Ahead;
+use super::ahead::for_each;
 use super::executor::{Skipped, id_of};
 use super::keys_only;
 use super::planner::{self, Wanted};
 use super::source::Source;
 use super::{EvalError, Meter, Program, PyError};
-use crate::codec::EncodedDocument;
+use crate::codec::{EncodedDocument, ObjectRef};
 use crate::types::{DocumentId, Error, Result, Value};
 
 /// The most bytes that groups may take, about.
@@ -116,6 +115,11 @@ impl Grouping {
         Ok(Grouping { key: Program::compile(key)?, aggregate, value, strict: false })
     }
 
+    /// The lambda whose values are the groups.
+    pub fn key(&self) -> &Program {
+        &self.key
+    }
+
     /// Whether the keys of an index could say how large the groups are.
     fn is_counted_by_keys(&self, filter: Option<&Program>) -> bool {
         let all = filter.is_none_or(Program::is_always_true);
@@ -191,7 +195,7 @@ pub struct Groups {
 }
 
 /// About how many bytes a value takes.
-pub(super) fn size(value: &Value) -> u64 {
+pub(crate) fn size(value: &Value) -> u64 {
     let inner: u64 = match value {
         Value::String(text) => text.len() as u64,
         Value::Array(values) => values.iter().map(size).sum(),
@@ -315,7 +319,7 @@ impl Group {
 /// What one document adds.
 fn evaluated(
     grouping: &Grouping,
-    document: &EncodedDocument,
+    document: ObjectRef<'_>,
     meter: &Meter,
 ) -> Result<(Value, Partial), EvalError> {
     let key = grouping.key.evaluate_within(document, meter)?;
@@ -370,17 +374,16 @@ pub fn group<S: Source>(
     let wanted = Wanted { filter, strict: grouping.strict, ..Wanted::default() };
     let chosen = planner::choose(source, wanted)?;
     let reads = filter.unwrap_or(&grouping.key);
-    for document in Ahead::new(documents(source, &chosen, meter)?, Some(reads)) {
-        let document = document?;
-        if !skipped.matches(filter, &document, meter)? {
-            continue;
+    for_each(source, &chosen, meter, Some(reads), |document| {
+        if !skipped.matches(filter, document, meter)? {
+            return Ok(());
         }
         meter.set_kept(groups.bytes);
-        let found = evaluated(grouping, &document, meter);
-        let Some((key, partial)) = skipped.value(&document, found)? else { continue };
-        let first = DocumentId::from(id_of(&document));
-        groups.add(Group { key, first, count: 1, partial }, &grouping.aggregate)?;
-    }
+        let found = evaluated(grouping, document, meter);
+        let Some((key, partial)) = skipped.value(document, found)? else { return Ok(()) };
+        let first = DocumentId::from(id_of(document));
+        groups.add(Group { key, first, count: 1, partial }, &grouping.aggregate)
+    })?;
     Ok((groups, skipped))
 }
 

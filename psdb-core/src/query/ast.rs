@@ -5,6 +5,8 @@
 //!
 //! Left out: text (`parser`, `printer`), building by hand (`expr`), meaning (`compiler`).
 
+use std::cmp::Ordering;
+
 use num_bigint::BigInt;
 
 /// An expression and where it stands.
@@ -225,6 +227,19 @@ impl Comparator {
             Comparator::NotIn => "not in",
             Comparator::Is => "is",
             Comparator::IsNot => "is not",
+        }
+    }
+
+    /// Whether it holds between two values of this order; `None` if it does not ask for one.
+    pub(super) fn holds(self, order: Ordering) -> Option<bool> {
+        match self {
+            Comparator::Equal => Some(order.is_eq()),
+            Comparator::NotEqual => Some(order.is_ne()),
+            Comparator::Less => Some(order.is_lt()),
+            Comparator::LessEqual => Some(order.is_le()),
+            Comparator::Greater => Some(order.is_gt()),
+            Comparator::GreaterEqual => Some(order.is_ge()),
+            Comparator::In | Comparator::NotIn | Comparator::Is | Comparator::IsNot => None,
         }
     }
 

@@ -19,7 +19,8 @@
 //!
 //! Left out: indexes (`ranges`), choosing (`planner`).
 
-use super::Program;
+use std::sync::Arc;
+
 use super::ast::{Comparator, Unary};
 use super::field::{Field, Missing};
 use super::object::repr::quoted;
@@ -42,7 +43,7 @@ pub(super) struct FieldCondition {
     pub(super) path: FieldPath,
     pub(super) values: Spans,
     /// As text.
-    pub(super) text: String,
+    pub(super) text: Arc<str>,
     /// Whether asking never raises where the field is there.
     never_raises: bool,
     /// What a missing field reads as.
@@ -57,15 +58,21 @@ pub(super) struct Known {
     pub(super) whole: bool,
 }
 
-/// What must be true of a document for `program` to be true of it, as far as that is known.
-pub(super) fn of(program: &Program) -> Option<Known> {
-    known(program.code())
+impl Known {
+    /// The conditions that must all be true.
+    pub(super) fn conditions(&self) -> &[Condition] {
+        match &self.condition {
+            Condition::All(conditions) => conditions,
+            single => std::slice::from_ref(single),
+        }
+    }
 }
 
-fn known(code: &Code) -> Option<Known> {
+/// What must be true of a document for `code` to be true of it, as far as that is known.
+pub(super) fn of(code: &Code) -> Option<Known> {
     match code {
-        Code::And(operands) => all(operands.iter().map(known)),
-        Code::Or(operands) => any(operands.iter().map(known)),
+        Code::And(operands) => all(operands.iter().map(of)),
+        Code::Or(operands) => any(operands.iter().map(of)),
         Code::Compare(first, rest) => {
             let lefts = std::iter::once(&**first).chain(rest.iter().map(|(_, right)| right));
             let pairs = lefts.zip(rest.iter());
@@ -169,7 +176,7 @@ impl FieldCondition {
         let harmless = self.never_raises && other.never_raises && self.missing == other.missing;
         self.values = if harmless { values } else { values.inexact() };
         self.never_raises = harmless;
-        self.text = format!("{} or {}", self.text, other.text);
+        self.text = format!("{} or {}", self.text, other.text).into();
     }
 }
 
@@ -189,7 +196,8 @@ impl Field {
             Some(true) => values.union(Spans::missing()),
             Some(false) => values.union(Spans::missing().inexact()),
         };
-        FieldCondition { path: self.path, values, text, never_raises, missing: self.missing }
+        let (path, text, missing) = (self.path, text.into(), self.missing);
+        FieldCondition { path, values, text, never_raises, missing }
     }
 }
 

@@ -25,7 +25,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::access::{documents, ids};
 use super::aggregate::size;
-use super::ahead::Ahead;
+use super::ahead::{Ahead, for_each};
 use super::best::{Best, Ranked};
 use super::keys_only;
 use super::ordered::{Group, InOrder};
@@ -34,7 +34,7 @@ use super::planner::{Wanted, choose};
 use super::ranges::IndexRanges;
 use super::source::Source;
 use super::{EvalError, Meter, Program};
-use crate::codec::{EncodedDocument, ValueRef};
+use crate::codec::{EncodedDocument, ObjectRef, Place, ValueRef};
 use crate::types::{DocumentId, Error, Result, Value};
 
 /// What a waiting result takes besides its values, about.
@@ -85,9 +85,7 @@ pub struct Counted {
 /// A query under way. It owns its source, so it can wait for the next page to be asked for.
 pub struct Execution<S: Source> {
     source: S,
-    filter: Option<Program>,
-    order: Option<(Program, bool)>,
-    select: Option<Program>,
+    lambdas: Lambdas,
     after: Option<(Option<Value>, DocumentId)>,
     left: u64,
     skipped: Skipped,
@@ -107,8 +105,9 @@ enum State {
 }
 
 /// The id of a stored document; every source yields documents that have one.
-pub(crate) fn id_of(document: &EncodedDocument) -> &str {
-    match document.get("_id") {
+pub(crate) fn id_of<'d>(document: impl Into<ObjectRef<'d>>) -> &'d str {
+    // Stored documents begin with their ids.
+    match document.into().get_near("_id", &Place::default()) {
         Some(ValueRef::Str(id)) => id,
         _ => "",
     }
@@ -137,7 +136,7 @@ impl Skipped {
         Skipped { strict, ..Skipped::default() }
     }
 
-    fn note(&mut self, document: &EncodedDocument, raised: &super::PyError) {
+    fn note(&mut self, document: ObjectRef<'_>, raised: &super::PyError) {
         self.count += 1;
         let id = id_of(document);
         if self.first.as_ref().is_none_or(|(first, _)| id < first.as_str()) {
@@ -146,11 +145,12 @@ impl Skipped {
     }
 
     /// What `evaluated` holds; `None` for a document that is skipped.
-    pub(super) fn value<T>(
+    pub(super) fn value<'d, T>(
         &mut self,
-        document: &EncodedDocument,
+        document: impl Into<ObjectRef<'d>>,
         evaluated: Result<T, EvalError>,
     ) -> Result<Option<T>> {
+        let document = document.into();
         match evaluated {
             Ok(value) => Ok(Some(value)),
             Err(EvalError::Raised(raised)) if self.strict => {
@@ -165,13 +165,14 @@ impl Skipped {
         }
     }
 
-    pub(super) fn matches(
+    pub(super) fn matches<'d>(
         &mut self,
         filter: Option<&Program>,
-        document: &EncodedDocument,
+        document: impl Into<ObjectRef<'d>>,
         meter: &Meter,
     ) -> Result<bool> {
         let Some(filter) = filter else { return Ok(true) };
+        let document = document.into();
         Ok(self.value(document, filter.matches_within(document, meter))?.unwrap_or(false))
     }
 }
@@ -202,9 +203,10 @@ pub fn count_within<S: Source>(
         return Ok(Counted { count, skipped });
     }
     let mut count = 0;
-    for document in Ahead::new(documents(source, &chosen, meter)?, filter) {
-        count += u64::from(skipped.matches(filter, &document?, meter)?);
-    }
+    for_each(source, &chosen, meter, filter, |document| {
+        count += u64::from(skipped.matches(filter, document, meter)?);
+        Ok(())
+    })?;
     Ok(Counted { count, skipped })
 }
 
@@ -219,14 +221,14 @@ impl<S: Source> Execution<S> {
     ) -> Self {
         let (left, skipped) = (limit.unwrap_or(u64::MAX), Skipped::default());
         let (meter, state) = (Meter::default(), State::Fresh);
-        let (select, after) = (None, None);
-        Execution { source, filter, order, select, after, left, skipped, meter, state }
+        let lambdas = Lambdas { filter, order, select: None };
+        Execution { source, lambdas, after: None, left, skipped, meter, state }
     }
 
     /// The same query, which gives what `select` makes of each document.
     #[must_use]
     pub fn selecting(mut self, select: Option<Program>) -> Self {
-        self.select = select;
+        self.lambdas.select = select;
         self
     }
 
@@ -278,14 +280,14 @@ impl<S: Source> Execution<S> {
     /// Chooses a plan, and does what has to be done before the first result is known.
     fn begin(&mut self) -> Result<State> {
         let wanted = Wanted {
-            filter: self.filter.as_ref(),
-            order: self.order.as_ref().map(|(key, descending)| (key, *descending)),
+            filter: self.lambdas.filter.as_ref(),
+            order: self.lambdas.order.as_ref().map(|(key, descending)| (key, *descending)),
             limit: Some(self.left).filter(|left| *left < u64::MAX),
             strict: self.skipped.strict,
             counted: false,
         };
         let chosen = choose(&self.source, wanted)?;
-        match (&chosen.plan, &self.order) {
+        match (&chosen.plan, &self.lambdas.order) {
             (Plan::Scan, None) => Ok(State::Scan(self.after.as_ref().map(|(_, id)| id.clone()))),
             (Plan::Find(access), None) => {
                 let mut ids = ids(&self.source, access, &self.meter)?;
@@ -294,8 +296,8 @@ impl<S: Source> Execution<S> {
                 }
                 Ok(State::Ids(ids.into()))
             }
-            (Plan::InOrder { ranges, descending }, Some(_)) => {
-                self.in_order(ranges, *descending).map(State::Ready)
+            (Plan::InOrder { ranges, fixed, descending }, Some(_)) => {
+                self.in_order(ranges, *fixed, *descending).map(State::Ready)
             }
             _ => self.ranked(&chosen).map(State::Ready),
         }
@@ -303,38 +305,29 @@ impl<S: Source> Execution<S> {
 
     /// The first results of all that the plan yields.
     fn ranked(&mut self, chosen: &Chosen) -> Result<VecDeque<Found>> {
-        let (filter, order) = (self.filter.as_ref(), self.order.as_ref());
-        let lambdas = Lambdas { filter, order, select: self.select.as_ref() };
-        let descending = order.is_some_and(|(_, descending)| *descending);
+        let (lambdas, after) = (&self.lambdas, self.after.as_ref());
         let mut best = Best::new(self.left);
         self.meter.set_kept(0);
-        for document in Ahead::new(documents(&self.source, chosen, &self.meter)?, filter) {
-            let found = lambdas.evaluate(document?, &mut self.skipped, &self.meter)?;
-            if let Some(found) = found {
-                best.add_after(Ranked { found, descending }, self.after.as_ref())?;
-            }
-            self.meter.set_kept(best.bytes());
+        let documents = documents(&self.source, chosen, &self.meter)?;
+        for document in Ahead::new(documents, lambdas.filter.as_ref()) {
+            lambdas.rank(document?, &mut best, after, &mut self.skipped, &self.meter)?;
         }
         Ok(best.in_order())
     }
 
     /// The first results in the order of an index.
-    fn in_order(&mut self, ranges: &IndexRanges, descending: bool) -> Result<VecDeque<Found>> {
-        let (filter, order) = (self.filter.as_ref(), self.order.as_ref());
-        let lambdas = Lambdas { filter, order, select: self.select.as_ref() };
-        let (skipped, meter, after) = (&mut self.skipped, &self.meter, self.after.as_ref());
+    fn in_order(
+        &mut self,
+        ranges: &IndexRanges,
+        fixed: usize,
+        descending: bool,
+    ) -> Result<VecDeque<Found>> {
+        let (lambdas, after) = (&self.lambdas, self.after.as_ref());
+        let (skipped, meter) = (&mut self.skipped, &self.meter);
         meter.set_kept(0);
-        let look = |best: &mut Best, document| {
-            if let Some(found) = lambdas.evaluate(document, skipped, meter)? {
-                best.add_after(Ranked { found, descending }, after)?;
-                meter.set_kept(best.bytes());
-            }
-            Ok(())
-        };
-        let best = Best::new(self.left);
-        let source = &self.source;
-        let walk =
-            InOrder { source, ranges, descending, meter, best, look, group: Group::default() };
+        let look = |best: &mut Best, document| lambdas.rank(document, best, after, skipped, meter);
+        let (source, best, group) = (&self.source, Best::new(self.left), Group::default());
+        let walk = InOrder { source, ranges, fixed, descending, meter, best, look, group };
         Ok(walk.run()?.in_order())
     }
 
@@ -345,14 +338,12 @@ impl<S: Source> Execution<S> {
         max_documents: usize,
         max_bytes: usize,
     ) -> Result<(Vec<Found>, bool)> {
-        let (filter, select) = (self.filter.as_ref(), self.select.as_ref());
-        let lambdas = Lambdas { filter, order: None, select };
         let (mut results, mut bytes) = (Vec::new(), 0);
         while self.left > 0 && results.len() < max_documents && bytes < max_bytes {
             let Some(id) = ids.pop_front() else { break };
             // An index is in step with its documents, so what it names is there.
             let Some(document) = self.source.document(&id)? else { continue };
-            let found = lambdas.evaluate(document, &mut self.skipped, &self.meter)?;
+            let found = self.lambdas.evaluate(document, &mut self.skipped, &self.meter)?;
             if let Some(found) = found {
                 self.left -= 1;
                 bytes += found.page_size();
@@ -373,7 +364,7 @@ impl<S: Source> Execution<S> {
     ) -> Result<(Vec<Found>, bool)> {
         let mut results = Vec::new();
         let mut bytes = 0;
-        for document in Ahead::new(self.source.documents(after), self.filter.as_ref()) {
+        for document in Ahead::new(self.source.documents(after), self.lambdas.filter.as_ref()) {
             let document = document?;
             let full = results.len() >= max_documents || bytes >= max_bytes;
             if self.left == 0 || full {
@@ -383,9 +374,8 @@ impl<S: Source> Execution<S> {
                 self.state = State::Scan(last.or_else(|| after.cloned()));
                 return Ok((results, finished));
             }
-            let (filter, select) = (self.filter.as_ref(), self.select.as_ref());
-            let parts = Lambdas { filter, order: None, select };
-            if let Some(found) = parts.evaluate(document, &mut self.skipped, &self.meter)? {
+            let found = self.lambdas.evaluate(document, &mut self.skipped, &self.meter)?;
+            if let Some(found) = found {
                 self.left -= 1;
                 bytes += found.page_size();
                 results.push(found);
@@ -397,13 +387,32 @@ impl<S: Source> Execution<S> {
 }
 
 /// The lambdas of a query.
-struct Lambdas<'a> {
-    filter: Option<&'a Program>,
-    order: Option<&'a (Program, bool)>,
-    select: Option<&'a Program>,
+struct Lambdas {
+    filter: Option<Program>,
+    /// The key, and whether the largest comes first.
+    order: Option<(Program, bool)>,
+    select: Option<Program>,
 }
 
-impl Lambdas<'_> {
+impl Lambdas {
+    /// Adds what the query finds in `document` to the best, unless it comes before `after`.
+    fn rank(
+        &self,
+        document: EncodedDocument,
+        best: &mut Best,
+        after: Option<&(Option<Value>, DocumentId)>,
+        skipped: &mut Skipped,
+        meter: &Meter,
+    ) -> Result<()> {
+        let descending = self.order.as_ref().is_some_and(|(_, descending)| *descending);
+        if let Some(found) = self.evaluate(document, skipped, meter)? {
+            best.add_after(Ranked { found, descending }, after)?;
+        }
+        // The key of a document that was skipped or was not among the best is not kept.
+        meter.set_kept(best.bytes());
+        Ok(())
+    }
+
     /// What the query finds in `document`; `None` if it does not match or is skipped.
     fn evaluate(
         &self,
@@ -411,18 +420,18 @@ impl Lambdas<'_> {
         skipped: &mut Skipped,
         meter: &Meter,
     ) -> Result<Option<Found>> {
-        if !skipped.matches(self.filter, &document, meter)? {
+        if !skipped.matches(self.filter.as_ref(), &document, meter)? {
             return Ok(None);
         }
         let mut value =
             |program: &Program| skipped.value(&document, program.evaluate_within(&document, meter));
         let (mut key, mut selected) = (None, None);
-        if let Some((program, _)) = self.order {
+        if let Some((program, _)) = &self.order {
             let Some(found) = value(program)? else { return Ok(None) };
             meter.keep(size(&found));
             key = Some(found);
         }
-        if let Some(program) = self.select {
+        if let Some(program) = &self.select {
             let Some(found) = value(program)? else { return Ok(None) };
             selected = Some(found);
         }

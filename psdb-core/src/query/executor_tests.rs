@@ -10,10 +10,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{Execution, count};
-use crate::codec::EncodedDocument;
 use crate::codec::entry::IndexedFields;
+use crate::codec::{EncodedDocument, Metadata};
 use crate::query::{Direction, Documents, Entries, Program, Source, SourceIndex};
-use crate::types::{DocumentId, IndexName, Limits, Result};
+use crate::types::{DocumentId, IndexName, Limits, Result, Timestamp};
 
 /// Documents in memory, with indexes.
 #[derive(Clone, Default)]
@@ -25,19 +25,24 @@ pub(in crate::query) struct Memory {
 }
 
 impl Memory {
-    /// Documents of these fields, with indexes such as `age;role,age`.
+    /// The version that every document has.
+    pub(in crate::query) const VERSION: u64 = 7;
+
+    /// Stored documents of these fields, with indexes such as `age;role,age`.
     pub(in crate::query) fn new(bodies: &[String], indexed: Option<&str>) -> Memory {
         let document = |(at, body): (usize, &String)| {
             let id = DocumentId::from(format!("{at:03}").as_str());
-            let comma = if body.is_empty() { "" } else { "," };
-            let json = format!("{{\"_id\": \"{}\"{comma}{body}}}", id.as_str());
+            let json = format!("{{{body}}}");
             let document = EncodedDocument::from_json(json.as_bytes(), &Limits::DEFAULT);
-            (id, document.unwrap_or_else(|error| panic!("{json}: {error}")))
+            let document = document.unwrap_or_else(|error| panic!("{json}: {error}"));
+            let (version, time) = (Memory::VERSION, Timestamp(1_767_225_600_000));
+            let metadata = Metadata { id: id.clone(), version, created_at: time, updated_at: time };
+            (id, document.with_metadata(&metadata))
         };
         let documents: BTreeMap<_, _> = bodies.iter().enumerate().map(document).collect();
         let indexes = indexed.into_iter().flat_map(|all| all.split(';'));
         let indexes = indexes.map(|fields| {
-            let indexed = IndexedFields::new(fields.split(','));
+            let indexed = Arc::new(IndexedFields::new(fields.split(',')));
             let entry = |(id, document): (&DocumentId, &EncodedDocument)| {
                 let entries = indexed.entries(id, document);
                 entries.into_iter().map(|entry| (entry, id.clone())).collect::<Vec<_>>()
@@ -46,9 +51,9 @@ impl Memory {
             let is_cut = |entry: &Bytes| indexed.values_end(entry).is_none_or(|(_, cut)| cut);
             let index = SourceIndex {
                 name: IndexName::from(fields),
-                fields: fields.split(',').map(str::to_owned).collect(),
                 complete: true,
                 cut: entries.keys().any(is_cut),
+                fields: indexed,
             };
             (index, entries)
         });
@@ -233,6 +238,20 @@ fn orders_break_ties_by_id() {
     let named = |ids: Vec<String>| ids.join(" ").replace(['(', ')', '"'], "").replace("Str", "");
     assert_eq!(named(ids(&source, all, by_age, 2)), "003 000 004");
     assert_eq!(named(ids(&source, all, Some(("lambda d: d.age", true)), 1)), "000 004 003");
+}
+
+#[test]
+fn what_is_not_kept_takes_no_memory_from_the_others() {
+    // Every key has 100,000 bytes, and selecting takes nearly all memory before it raises.
+    let bodies = vec![format!("\"a\": \"{}\"", "x".repeat(100_000)); 20];
+    for source in [Memory::new(&bodies, None), Memory::new(&bodies, Some("a")).boasting()] {
+        let order = Some((compile("lambda d: d['a']"), false));
+        let execution = Execution::new(source, None, order, Some(1));
+        let select = compile("lambda d: len(d['a'] * 660) / 0");
+        let page = execution.selecting(Some(select)).next_page(10, usize::MAX);
+        let page = page.expect("each document takes less than the limit");
+        assert_eq!((page.found.len(), page.skipped.count), (0, 20));
+    }
 }
 
 #[test]

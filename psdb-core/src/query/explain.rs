@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::executor::Execution;
 use super::plan::{Chosen, Plan};
-use super::planner::{Wanted, choose};
-use super::source::{Direction, Documents, Entries, Source, SourceIndex};
+use super::planner::{Wanted, choose, helpful};
+use super::source::{Direction, Documents, Entries, Ids, Source, SourceIndex};
 use super::{PlanTree, Program};
 use crate::codec::EncodedDocument;
 use crate::types::{DocumentId, IndexName, Result, Value};
@@ -30,8 +30,6 @@ pub struct Asked<'q> {
     pub filter: Option<&'q Program>,
     /// In which order, and whether the largest comes first.
     pub order: Option<(&'q Program, bool)>,
-    /// How many results are left out at the front.
-    pub skip: u64,
     /// How many results at most.
     pub limit: Option<u64>,
     /// What is made of each document, if not the document itself.
@@ -42,8 +40,7 @@ pub struct Asked<'q> {
 
 impl<'q> Asked<'q> {
     pub(super) fn wanted(&self) -> Wanted<'q> {
-        let limit = self.limit.map(|limit| limit.saturating_add(self.skip));
-        let Asked { filter, order, strict, .. } = *self;
+        let Asked { filter, order, limit, strict, .. } = *self;
         Wanted { filter, order, limit, strict, counted: false }
     }
 }
@@ -55,7 +52,7 @@ impl<'q> Asked<'q> {
 /// Whatever keeps the source from counting its entries.
 pub fn explain<S: Source>(source: &S, asked: &Asked<'_>) -> Result<PlanTree> {
     let chosen = choose(source, asked.wanted())?;
-    Ok(steps(asked, &chosen, chosen_step(&chosen)))
+    Ok(steps(asked, &chosen, chosen_step(source, asked, &chosen)))
 }
 
 /// Runs a query to its end and gives its steps with what they did: how many entries and documents were
@@ -70,11 +67,11 @@ pub fn analyze<S: Source>(
     cancelled: Option<Arc<AtomicBool>>,
 ) -> Result<PlanTree> {
     let chosen = choose(&source, asked.wanted())?;
+    let step = chosen_step(&source, asked, &chosen);
     let read = Read::default();
     let counting = Counting { source, read: read.clone() };
     let order = asked.order.map(|(key, descending)| (key.clone(), descending));
-    let limit = asked.wanted().limit;
-    let execution = Execution::new(counting, asked.filter.cloned(), order, limit);
+    let execution = Execution::new(counting, asked.filter.cloned(), order, asked.limit);
     let mut execution = execution.selecting(asked.select.cloned()).strict(asked.strict);
     if let Some(cancelled) = cancelled {
         execution = execution.cancelled_by(cancelled);
@@ -87,7 +84,7 @@ pub fn analyze<S: Source>(
     }
     let number = |number: u64| Value::Int(i128::from(number));
     let (entries, documents) = read.so_far();
-    let step = chosen_step(&chosen)
+    let step = step
         .fact("entries_read", number(entries))
         .fact("documents_read", number(documents))
         .fact("results", number(results))
@@ -103,16 +100,18 @@ const PAGE_RESULTS: usize = 1_000;
 const PAGE_BYTES: usize = 1 << 20;
 
 /// The step that finds documents.
-fn chosen_step(chosen: &Chosen) -> PlanTree {
+fn chosen_step<S: Source>(source: &S, asked: &Asked<'_>, chosen: &Chosen) -> PlanTree {
     let mut step = chosen.plan.tree();
-    if let Some(field) = &chosen.helpful {
+    if chosen.by_choice {
+        step.text = format!("{}: the indexes there are would save too little", step.text);
+        step = step.fact("by_choice", Value::Bool(true));
+    }
+    if matches!(chosen.plan, Plan::Scan)
+        && let Some(field) = helpful(asked.wanted(), &source.indexes())
+    {
         let command = format!("index create {field}");
         step.text = format!("{}; '{command}' would help", step.text);
         step = step.fact("advice", Value::String(format!("'{command}' would help")));
-    }
-    if chosen.by_choice {
-        step.text = format!("{}: an index would save too little", step.text);
-        step = step.fact("by_choice", Value::Bool(true));
     }
     step.fact("estimated_documents", Value::Int(i128::from(chosen.documents)))
 }
@@ -138,9 +137,6 @@ fn steps(asked: &Asked<'_>, chosen: &Chosen, found: PlanTree) -> PlanTree {
     {
         let largest = if descending { ", largest first" } else { "" };
         then("sort", format!("sort by {}{largest}", key.text()), lambda(key));
-    }
-    if asked.skip > 0 {
-        then("skip", format!("skip {}", asked.skip), ("results", number(asked.skip)));
     }
     if let Some(limit) = asked.limit {
         then("limit", format!("first {limit}"), ("results", number(limit)));
@@ -184,14 +180,23 @@ impl<S: Source> Source for Counting<S> {
         Some(Box::new(entries.inspect(|_| self.read.count(0))))
     }
 
+    fn index_ids<'a>(
+        &'a self,
+        index: &IndexName,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+    ) -> Option<Ids<'a>> {
+        let ids = self.source.index_ids(index, low, high)?;
+        Some(Box::new(ids.inspect(|_| self.read.count(0))))
+    }
+
     fn count_entries(
         &self,
         index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-        bound: u64,
     ) -> Result<u64> {
-        self.source.count_entries(index, low, high, bound)
+        self.source.count_entries(index, low, high)
     }
 
     fn estimate_entries(&self, index: &IndexName, low: &[u8], high: &[u8]) -> Result<u64> {

@@ -62,7 +62,8 @@ fn read<'c>(code: &'c Code, names: &mut Vec<&'c str>) -> Option<Missing> {
             }
             (&**target, &**name, Missing::Raises)
         }
-        Code::Get(parts) => {
+        // A default that raises does so where the field is there, too.
+        Code::Get(parts) if parts.default_never_raises() => {
             let Get { target, key: Key::Constant(field), default } = &**parts else { return None };
             (target, &*field.name, default.as_ref().map_or(Missing::Reads(Value::Null), default_of))
         }

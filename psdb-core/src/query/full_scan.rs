@@ -26,7 +26,7 @@ impl Asked<'_> {
         if self.filter.is_none() && self.order.is_none() && self.select.is_none() {
             return Ok(());
         }
-        if narrows(source, self.wanted())? {
+        if narrows(source, self.wanted()) {
             return Ok(());
         }
         let tree = explain(source, self)?;

@@ -15,14 +15,13 @@ use std::ops::Bound;
 use super::access::entries;
 use super::executor::Skipped;
 use super::plan::{Access, Chosen, Plan};
-use super::ranges::IndexRanges;
+use super::ranges::{IndexRanges, KeyRange};
 use super::source::{Direction, Source};
 use super::spans::after;
 use super::{Meter, Program};
 use crate::codec::EncodedDocument;
-use crate::codec::entry::ELEMENT;
 use crate::codec::key::MISSING;
-use crate::types::{DocumentId, IndexName, Result};
+use crate::types::{DocumentId, Result};
 
 /// How many entries are looked at to see whether an index has few different values.
 const SAMPLED: usize = 256;
@@ -50,7 +49,7 @@ pub(super) fn count<S: Source>(
     for range in &ranges.ranges {
         if range.exact && !ranges.cut {
             let (low, high) = (Bound::Included(&range.low[..]), Bound::Excluded(&range.high[..]));
-            count += source.count_entries(&ranges.name, low, high, u64::MAX)?;
+            count += source.count_entries(&ranges.name, low, high)?;
             continue;
         }
         for entry in entries(source, ranges, range, Direction::Ascending) {
@@ -90,9 +89,11 @@ pub(super) fn groups<S: Source>(
     if !has_few_values(source, ranges)? {
         return Ok(false);
     }
-    let mut low = Bound::Included(Vec::new());
-    while let Some(next) = groups_from(source, ranges, &low, meter, &mut group)? {
-        low = Bound::Included(next);
+    for all in &ranges.ranges {
+        let mut left = all.clone();
+        while let Some(next) = groups_within(source, ranges, &left, meter, &mut group)? {
+            left.low = next;
+        }
     }
     Ok(true)
 }
@@ -100,8 +101,9 @@ pub(super) fn groups<S: Source>(
 /// Whether the first entries have few different values.
 fn has_few_values<S: Source>(source: &S, ranges: &IndexRanges) -> Result<bool> {
     let (mut different, mut seen, mut last) = (0, 0, Vec::new());
-    let all = KeyEnds { low: Bound::Unbounded };
-    for entry in all.entries(source, &ranges.name).take(SAMPLED) {
+    let all = ranges.ranges.iter();
+    let all = all.flat_map(|range| entries(source, ranges, range, Direction::Ascending));
+    for entry in all.take(SAMPLED) {
         let (key, _) = entry?;
         let end = ranges.fields.part_end(&key, 1).map_or(key.len(), |(end, _)| end);
         if key[..end] != last[..] || key[..end] == [MISSING] {
@@ -113,28 +115,11 @@ fn has_few_values<S: Source>(source: &S, ranges: &IndexRanges) -> Result<bool> {
     Ok(different * 4 <= seen)
 }
 
-/// The entries of values from a bound on.
-struct KeyEnds<'k> {
-    low: Bound<&'k [u8]>,
-}
-
-impl KeyEnds<'_> {
-    fn entries<'a, S: Source>(
-        &self,
-        source: &'a S,
-        index: &IndexName,
-    ) -> super::source::Entries<'a> {
-        let high = Bound::Excluded(&[ELEMENT][..]);
-        let entries = source.index_entries(index, self.low, high, Direction::Ascending);
-        entries.unwrap_or_else(|| Box::new(std::iter::empty()))
-    }
-}
-
-/// Walks from `low` on; gives where to go on after a value with many entries.
-fn groups_from<S: Source>(
+/// Walks through a range; gives where to go on after a value with many entries.
+fn groups_within<S: Source>(
     source: &S,
     ranges: &IndexRanges,
-    low: &Bound<Vec<u8>>,
+    range: &KeyRange,
     meter: &Meter,
     group: &mut impl FnMut(EncodedDocument, u64) -> Result<()>,
 ) -> Result<Option<Vec<u8>>> {
@@ -147,8 +132,7 @@ fn groups_from<S: Source>(
             None => Ok(()),
         }
     };
-    let ends = KeyEnds { low: low.as_ref().map(|key| &key[..]) };
-    for entry in ends.entries(source, &ranges.name) {
+    for entry in entries(source, ranges, range, Direction::Ascending) {
         meter.entry()?;
         let (key, id) = entry?;
         let (end, cut) = ranges.fields.part_end(&key, 1).unwrap_or((key.len(), true));
@@ -167,7 +151,7 @@ fn groups_from<S: Source>(
         {
             let high = after(value.clone());
             let (low, end) = (Bound::Included(&value[..]), Bound::Excluded(&high[..]));
-            let all = source.count_entries(&ranges.name, low, end, u64::MAX)?;
+            let all = source.count_entries(&ranges.name, low, end)?;
             finish(Some((Vec::new(), first.clone(), all)), group)?;
             return Ok(Some(high));
         }

@@ -64,6 +64,7 @@ mod spans;
 mod token;
 
 pub use crate::types::PyError;
+pub(crate) use aggregate::size as value_size;
 pub use aggregate::{Aggregate, Grouping, Groups, Sum, group};
 pub(crate) use executor::id_of;
 pub use executor::{Counted, Execution, Found, Results, Skipped, count, count_within};
@@ -73,4 +74,4 @@ pub use plan_tree::PlanTree;
 pub use program::Program;
 pub use raised::EvalError;
 pub use selection::{Among, Selection, select};
-pub use source::{Direction, Documents, Entries, Source, SourceIndex};
+pub use source::{Direction, Documents, Entries, Ids, Source, SourceIndex};

@@ -37,6 +37,8 @@ const GATHERED: usize = 64;
 pub(super) struct InOrder<'w, S, F> {
     pub(super) source: &'w S,
     pub(super) ranges: &'w IndexRanges,
+    /// Of how many fields, from the first on, all entries have the same value.
+    pub(super) fixed: usize,
     pub(super) descending: bool,
     pub(super) meter: &'w Meter,
     pub(super) best: Best,
@@ -129,7 +131,7 @@ where
 
     /// Whether the entries of this value are in the order of their ids.
     fn has_ids_in_order(&self, value: &[u8]) -> bool {
-        let last_field = self.ranges.fixed + 1 == self.ranges.fields.paths().len();
+        let last_field = self.fixed + 1 == self.ranges.fields.paths().len();
         last_field && !self.group.cut && value.last() != Some(&NULL)
     }
 
@@ -137,7 +139,7 @@ where
     /// was cut. A missing field counts as null.
     fn value_of<'k>(&self, key: &'k Bytes) -> (Cow<'k, [u8]>, bool) {
         let fields = &self.ranges.fields;
-        let parts = self.ranges.fixed + 1;
+        let parts = self.fixed + 1;
         // Whatever is no entry is taken for one that was cut, and looked at.
         let (end, cut) = fields.part_end(key, parts).unwrap_or((key.len(), true));
         let start = fields.part_end(key, parts - 1).map_or(0, |(start, _)| start);

@@ -3,6 +3,7 @@
 //! Left out: choosing (`planner`), doing (`access`, `ordered`).
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::PlanTree;
 use super::ranges::IndexRanges;
@@ -17,14 +18,19 @@ pub(super) enum Plan {
     /// Those that indexes name, each once.
     Find(Access),
     /// Those that an index names, in its order, until there are enough.
-    InOrder { ranges: IndexRanges, descending: bool },
+    InOrder {
+        ranges: IndexRanges,
+        /// Of how many fields, from the first on, all entries have the same value.
+        fixed: usize,
+        descending: bool,
+    },
 }
 
 /// Which documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// None: conditions exclude each other.
-    Nothing(Vec<String>),
+    /// None: these conditions exclude each other.
+    Nothing(String),
     /// Those with an entry in these ranges.
     Index(IndexRanges),
     /// Those that are in one of these.
@@ -43,8 +49,6 @@ pub(super) struct Chosen {
     pub(super) whole: bool,
     /// Whether it is a scan although indexes have what is asked: they would not save enough.
     pub(super) by_choice: bool,
-    /// Fields on which an index would help, if this plan has none.
-    pub(super) helpful: Option<String>,
 }
 
 impl fmt::Display for IndexRanges {
@@ -61,8 +65,7 @@ impl Access {
     /// The access as a step.
     pub(super) fn tree(&self) -> PlanTree {
         match self {
-            Access::Nothing(conditions) => {
-                let why = conditions.join(" and ");
+            Access::Nothing(why) => {
                 PlanTree::new("nothing", format!("no documents: {why} exclude each other"))
             }
             Access::Index(ranges) => index_tree("index", ranges, ""),
@@ -80,18 +83,17 @@ impl Plan {
         match self {
             Plan::Scan => PlanTree::new("scan", "scan of all documents"),
             Plan::Find(access) => access.tree(),
-            Plan::InOrder { ranges, descending: false } => {
-                index_tree("index_in_order", ranges, ", in its order")
-            }
-            Plan::InOrder { ranges, descending: true } => {
-                index_tree("index_in_order", ranges, ", from its end")
+            Plan::InOrder { ranges, descending, .. } => {
+                let how = if *descending { ", from its end" } else { ", in its order" };
+                index_tree("index_in_order", ranges, how)
             }
         }
     }
 }
 
 fn index_tree(step: &str, ranges: &IndexRanges, how: &str) -> PlanTree {
-    let conditions = ranges.conditions.iter().cloned().map(Value::String).collect();
+    let condition = |text: &Arc<str>| Value::String(text.to_string());
+    let conditions = ranges.conditions.iter().map(condition).collect();
     let shown: Vec<Value> = ranges.ranges.iter().take(SHOWN).map(range_value).collect();
     PlanTree::new(step, format!("{ranges}{how}"))
         .fact("index", Value::String(ranges.name.as_str().to_owned()))

@@ -17,14 +17,16 @@
 //!
 //! Left out: statistics that are kept; doing (`access`, `ordered`, `keys_only`).
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use super::Program;
-use super::condition::{self, Condition, FieldCondition, Known};
-use super::field::{Field, Missing};
+use super::condition::{Condition, FieldCondition, Known};
+use super::field::Missing;
 use super::plan::{Access, Chosen, Plan};
-use super::ranges::{Asked, IndexRanges, PlannedIndex};
+use super::ranges::{Asked, IndexRanges};
 use super::source::{Source, SourceIndex};
 use super::spans::Spans;
-use crate::codec::entry::IndexedFields;
 use crate::codec::key::{MISSING, NULL};
 use crate::types::{FieldPath, IndexName, Result, Value};
 
@@ -70,17 +72,6 @@ impl<S: Source> Statistics for S {
     }
 }
 
-/// The indexes that can be searched.
-pub(super) fn usable(indexes: &[SourceIndex]) -> Vec<PlannedIndex> {
-    let complete = indexes.iter().filter(|index| index.complete);
-    let planned = complete.map(|index| PlannedIndex {
-        name: index.name.clone(),
-        fields: IndexedFields::new(index.fields.iter().map(String::as_str)),
-        cut: index.cut,
-    });
-    planned.collect()
-}
-
 /// Chooses the cheapest plan for a source.
 ///
 /// # Errors
@@ -88,39 +79,31 @@ pub(super) fn usable(indexes: &[SourceIndex]) -> Vec<PlannedIndex> {
 /// Whatever keeps the source from counting.
 pub(super) fn choose<S: Source>(source: &S, wanted: Wanted<'_>) -> Result<Chosen> {
     let indexed = wanted.filter.is_some() || wanted.order.is_some();
-    let indexes = if indexed { usable(&source.indexes()) } else { Vec::new() };
+    let indexes = if indexed { source.indexes() } else { Vec::new() };
     plan(wanted, &indexes, source)
 }
 
 /// The index whose only field is what `key` reads, if there is one.
 pub(super) fn index_of<S: Source>(source: &S, key: &Program) -> Option<IndexRanges> {
-    let field = Field::of(key.code())?;
-    let indexes = usable(&source.indexes());
-    let found = indexes.iter().find(|index| *index.fields.paths() == [field.path.clone()]);
+    let path = std::slice::from_ref(&key.field()?.path);
+    let indexes = source.indexes();
+    let found = indexes.iter().find(|index| index.complete && index.fields.paths() == path);
     found.map(IndexRanges::all)
 }
 
 /// Whether an index narrows down which documents are looked at, be it cheaper than a scan or not.
-///
-/// # Errors
-///
-/// Whatever keeps the source from counting.
-pub(super) fn narrows<S: Source>(source: &S, wanted: Wanted<'_>) -> Result<bool> {
+pub(super) fn narrows<S: Source>(source: &S, wanted: Wanted<'_>) -> bool {
     if wanted.strict {
-        return Ok(false);
+        return false;
     }
-    let indexes = usable(&source.indexes());
+    let indexes = source.indexes();
     let planner = Planner { indexes: &indexes, statistics: source };
-    let known = wanted.filter.and_then(condition::of);
-    if let Some(known) = &known
-        && planner.way(&known.condition)?.is_some()
-    {
-        return Ok(true);
+    let known = wanted.filter.and_then(Program::known);
+    if known.is_some_and(|known| planner.has(&known.condition)) {
+        return true;
     }
-    match (wanted.order, wanted.limit) {
-        (Some((key, _)), Some(_)) => Ok(planner.in_order(key, known.as_ref())?.is_some()),
-        _ => Ok(false),
-    }
+    let (Some((key, _)), Some(_)) = (wanted.order, wanted.limit) else { return false };
+    planner.orders(key, known).next().is_some()
 }
 
 /// A way to the documents, with what is known of it.
@@ -159,22 +142,20 @@ impl Way {
 /// Whatever keeps `statistics` from counting.
 pub(super) fn plan(
     wanted: Wanted<'_>,
-    indexes: &[PlannedIndex],
+    indexes: &[SourceIndex],
     statistics: &impl Statistics,
 ) -> Result<Chosen> {
     let planner = Planner { indexes, statistics };
     let all = statistics.documents();
-    let known = wanted.filter.and_then(condition::of);
-    let has = |field: &String| {
-        let first = |index: &PlannedIndex| index.fields.paths().first().map(FieldPath::to_string);
-        indexes.iter().any(|index| first(index).as_ref() == Some(field))
+    let scan = |documents, by_choice| {
+        let cost = u64::saturating_mul(documents, SCANNED);
+        (cost, Chosen { plan: Plan::Scan, documents, whole: false, by_choice })
     };
-    let helpful = helpful(known.as_ref(), wanted).filter(|field| !has(field));
-    let scan = Chosen { plan: Plan::Scan, documents: all, whole: false, by_choice: false, helpful };
     if wanted.strict {
-        return Ok(Chosen { helpful: None, ..scan });
+        return Ok(scan(all, false).1);
     }
-    let way = match &known {
+    let known = wanted.filter.and_then(Program::known);
+    let way = match known {
         Some(known) => planner.way(&known.condition)?,
         None => None,
     };
@@ -183,17 +164,16 @@ pub(super) fn plan(
         (None, Some(filter)) if !filter.is_always_true() => all / UNKNOWN_MATCHES,
         (None, _) => all,
     };
-    let walked = |limit: Option<u64>| match limit {
+    let scanned = match wanted.limit {
         // So many documents are passed until enough of them match.
-        Some(limit) => (limit.saturating_mul(all) / matches.max(1)).min(all),
-        None => all,
+        Some(limit) if wanted.order.is_none() => {
+            (limit.saturating_mul(all) / matches.max(1)).min(all)
+        }
+        _ => all,
     };
-    let scanned = if wanted.order.is_none() { walked(wanted.limit) } else { all };
-    let by_choice = way.is_some();
-    let scan = Chosen { documents: scanned, by_choice, ..scan };
-    let mut best = (scanned.saturating_mul(SCANNED), scan);
-    if let Some(way) = &way {
-        let whole = way.whole && known.as_ref().is_some_and(|known| known.whole);
+    let mut best = scan(scanned, way.is_some());
+    if let Some(way) = way {
+        let whole = way.whole && known.is_some_and(|known| known.whole);
         let looked_at = match wanted.limit {
             _ if wanted.counted && whole && way.counts() => 0,
             // Documents come in the order of their ids, until there are enough.
@@ -203,36 +183,33 @@ pub(super) fn plan(
         let cost = if wanted.counted && looked_at == 0 { 0 } else { way.cost() };
         // An index is preferred to a scan that costs the same, as in an empty database.
         if cost <= best.0 {
-            let plan = Plan::Find(way.access.clone());
-            let documents = looked_at;
-            best = (cost, Chosen { plan, documents, whole, by_choice: false, helpful: None });
+            let plan = Plan::Find(way.access);
+            best = (cost, Chosen { plan, documents: looked_at, whole, by_choice: false });
         }
     }
-    if let (Some(order), Some(limit)) = (wanted.order, wanted.limit)
-        && let Some((ranges, entries)) = planner.in_order(order.0, known.as_ref())?
+    if let (Some((key, descending)), Some(limit)) = (wanted.order, wanted.limit)
+        && let Some((Ordered { ranges, fixed, whole }, entries)) = planner.in_order(key, known)?
     {
-        let covers = ranges.bounded > 0 && known.as_ref().is_some_and(|known| known.whole);
+        let covers = whole && known.is_some_and(|known| known.whole);
         let share = if covers { entries } else { matches.min(entries) };
         let documents = (limit.saturating_mul(entries) / share.max(1)).min(entries);
         let cost = documents.saturating_mul(ENTRY + FETCHED);
         if cost < best.0 {
-            let plan = Plan::InOrder { ranges, descending: order.1 };
-            let whole = false;
-            best = (cost, Chosen { plan, documents, whole, by_choice: false, helpful: None });
+            let plan = Plan::InOrder { ranges, fixed, descending };
+            best = (cost, Chosen { plan, documents, whole: false, by_choice: false });
         }
     }
     Ok(best.1)
 }
 
-/// The fields an index on which would help a scan: those compared with one value first.
-fn helpful(known: Option<&Known>, wanted: Wanted<'_>) -> Option<String> {
+/// The field an index on which would help a scan, unless there is one: of those compared with one value
+/// first.
+pub(super) fn helpful(wanted: Wanted<'_>, indexes: &[SourceIndex]) -> Option<String> {
+    if wanted.strict {
+        return None;
+    }
     let mut fields: Vec<(bool, String)> = Vec::new();
-    let conditions = match known.map(|known| &known.condition) {
-        Some(Condition::All(conditions)) => &conditions[..],
-        Some(condition) => std::slice::from_ref(condition),
-        None => &[],
-    };
-    for condition in conditions {
+    for condition in wanted.filter.and_then(Program::known).map_or(&[][..], Known::conditions) {
         match condition {
             Condition::Field(field) => {
                 let ranges = field.values.iter().any(|span| !span.point && span.exact);
@@ -246,21 +223,84 @@ fn helpful(known: Option<&Known>, wanted: Wanted<'_>) -> Option<String> {
         }
     }
     fields.sort();
-    let by_order = || Field::of(wanted.order?.0.code()).map(|field| field.path.to_string());
-    fields.into_iter().map(|(_, field)| field).next().or_else(by_order)
+    let by_order = || wanted.order?.0.field().map(|field| field.path.to_string());
+    let helpful = fields.into_iter().map(|(_, field)| field).next().or_else(by_order)?;
+    let has = |index: &SourceIndex| {
+        let first = index.fields.paths().first();
+        index.complete && first.is_some_and(|path| path.to_string() == helpful)
+    };
+    if indexes.iter().any(has) { None } else { Some(helpful) }
+}
+
+/// Ranges of an index in the order that is wanted.
+struct Ordered {
+    ranges: IndexRanges,
+    /// Of how many fields, from the first on, all entries have the same value.
+    fixed: usize,
+    /// Whether every known condition bounds them.
+    whole: bool,
 }
 
 /// Conditions on one field that may be intersected.
 struct Merged<'c> {
     path: &'c FieldPath,
-    values: Spans,
-    text: String,
-    count: usize,
+    values: Cow<'c, Spans>,
+    /// The conditions as text.
+    texts: Vec<&'c Arc<str>>,
+}
+
+impl Merged<'_> {
+    fn asked(&self) -> Asked<'_> {
+        Asked { values: &self.values, texts: &self.texts }
+    }
 }
 
 struct Planner<'p, S> {
-    indexes: &'p [PlannedIndex],
+    indexes: &'p [SourceIndex],
     statistics: &'p S,
+}
+
+impl<S> Planner<'_, S> {
+    /// The indexes that can be searched.
+    fn usable(&self) -> impl Iterator<Item = &SourceIndex> {
+        self.indexes.iter().filter(|index| index.complete)
+    }
+
+    /// Whether there is a way to what satisfies `condition`.
+    fn has(&self, condition: &Condition) -> bool {
+        let has_all = |conditions: &[Condition]| {
+            let first =
+                |path| self.usable().any(|index| index.fields.paths().first() == Some(path));
+            let any = |condition: &Condition| matches!(condition, Condition::Any(_));
+            conditions.iter().any(|condition| any(condition) && self.has(condition))
+                || merged(conditions).iter().any(|m| m.values.is_empty() || first(m.path))
+        };
+        match condition {
+            Condition::Field(_) => has_all(std::slice::from_ref(condition)),
+            Condition::All(conditions) => has_all(conditions),
+            Condition::Any(conditions) => conditions.iter().all(|condition| self.has(condition)),
+        }
+    }
+
+    /// The ranges of each index that has the documents in the order of `key`.
+    fn orders(&self, key: &Program, known: Option<&Known>) -> impl Iterator<Item = Ordered> {
+        let field = key.field().and_then(|field| match field.missing {
+            // A missing field must come where its value comes, or not at all.
+            Missing::Raises => Some((&field.path, NULL)),
+            Missing::Reads(Value::Null) if field.path.names().len() == 1 => {
+                Some((&field.path, MISSING))
+            }
+            Missing::Reads(_) | Missing::Unknown => None,
+        });
+        let conditions = known.map_or(&[][..], Known::conditions);
+        let mut merged = field.map_or_else(Vec::new, |_| merged(conditions));
+        merged.retain(|merged| !merged.values.has_elements());
+        let ordered = move |index| {
+            let (path, lowest) = field?;
+            ordered(index, path, lowest, &merged, conditions.len())
+        };
+        self.usable().filter_map(ordered)
+    }
 }
 
 impl<S: Statistics> Planner<'_, S> {
@@ -291,22 +331,18 @@ impl<S: Statistics> Planner<'_, S> {
                 ways.extend(self.way(condition)?);
             }
         }
-        let fields = conditions.iter().filter_map(|condition| match condition {
-            Condition::Field(field) => Some(field),
-            Condition::All(_) | Condition::Any(_) => None,
-        });
-        let fields: Vec<&FieldCondition> = fields.collect();
-        let merged = merged(&fields);
+        let merged = merged(conditions);
         if let Some(empty) = merged.iter().find(|merged| merged.values.is_empty()) {
-            let access = Access::Nothing(vec![empty.text.clone()]);
+            let texts: Vec<&str> = empty.texts.iter().map(|text| &***text).collect();
+            let access = Access::Nothing(texts.join(" and "));
             return Ok(Some(Way { access, entries: 0, documents: 0, whole: true }));
         }
-        for index in self.indexes {
+        for index in self.usable() {
             for first in merged.iter().filter(|m| Some(m.path) == index.fields.paths().first()) {
-                let ranges = ranges(index, first, &merged);
-                let used: usize = ranges.1;
-                let whole = used == conditions.len();
-                ways.push(self.index_way(ranges.0, whole)?);
+                let (ranges, used) = ranges(index, first, &merged);
+                let entries = self.entries(&ranges)?;
+                let (access, whole) = (Access::Index(ranges), used == conditions.len());
+                ways.push(Way { access, entries, documents: entries, whole });
             }
         }
         // The first of equally good ones, so that plans do not depend on chance.
@@ -316,65 +352,52 @@ impl<S: Statistics> Planner<'_, S> {
         Ok(Some(self.intersected(best, ways)))
     }
 
-    fn index_way(&self, ranges: IndexRanges, whole: bool) -> Result<Way> {
+    /// How many entries the ranges hold, about.
+    fn entries(&self, ranges: &IndexRanges) -> Result<u64> {
         let mut entries = 0;
         for range in &ranges.ranges {
             entries += self.statistics.entries(&ranges.name, &range.low, &range.high)?;
         }
-        Ok(Way { access: Access::Index(ranges), entries, documents: entries, whole })
+        Ok(entries)
     }
 
     /// The best way, narrowed by others as long as that pays.
     fn intersected(&self, best: Way, others: impl Iterator<Item = Way>) -> Way {
         let all = self.statistics.documents().max(1);
         let mut way = best;
-        let mut parts = vec![way.access.clone()];
         for other in others {
             let left = way.documents.saturating_mul(other.documents) / all;
             let saved = (way.documents - left.min(way.documents)) * FETCHED;
             // Both lists are sorted, which costs about as much as reading them.
             let cost = (way.documents + 2 * other.entries) * ENTRY;
-            if parts.len() == INTERSECTED || cost >= saved || overlap(&parts, &other.access) {
+            let parts = match &way.access {
+                Access::Both(parts) => parts,
+                single => std::slice::from_ref(single),
+            };
+            if parts.len() == INTERSECTED || cost >= saved || overlap(parts, &other.access) {
                 continue;
             }
-            parts.push(other.access);
+            way.access = match way.access {
+                Access::Both(mut parts) => {
+                    parts.push(other.access);
+                    Access::Both(parts)
+                }
+                single => Access::Both(vec![single, other.access]),
+            };
             way.entries += other.entries;
             way.documents = left;
             way.whole = false;
         }
-        if parts.len() > 1 {
-            way.access = Access::Both(parts);
-        }
         way
     }
 
-    /// The ranges of an index that has the documents in the order of `key`, with their entries.
-    fn in_order(&self, key: &Program, known: Option<&Known>) -> Result<Option<(IndexRanges, u64)>> {
-        let Some(field) = Field::of(key.code()) else { return Ok(None) };
-        // A missing field must come where its value comes, or not at all.
-        let lowest = match field.missing {
-            Missing::Raises => NULL,
-            Missing::Reads(Value::Null) if field.path.names().len() == 1 => MISSING,
-            Missing::Reads(_) | Missing::Unknown => return Ok(None),
-        };
-        let conditions = match known.map(|known| &known.condition) {
-            Some(Condition::All(conditions)) => &conditions[..],
-            Some(condition) => std::slice::from_ref(condition),
-            None => &[],
-        };
-        let fields = conditions.iter().filter_map(|condition| match condition {
-            Condition::Field(field) if !field.values.has_elements() => Some(field),
-            _ => None,
-        });
-        let merged = merged(&fields.collect::<Vec<_>>());
-        let mut best: Option<(IndexRanges, u64)> = None;
-        for index in self.indexes {
-            let Some(ranges) = ordered_ranges(index, &field.path, lowest, &merged) else {
-                continue;
-            };
-            let way = self.index_way(ranges.clone(), false)?;
-            if best.as_ref().is_none_or(|(_, entries)| way.entries < *entries) {
-                best = Some((ranges, way.entries));
+    /// The ranges that have the documents in the order of `key` with the fewest entries, and how many.
+    fn in_order(&self, key: &Program, known: Option<&Known>) -> Result<Option<(Ordered, u64)>> {
+        let mut best: Option<(Ordered, u64)> = None;
+        for ordered in self.orders(key, known) {
+            let entries = self.entries(&ordered.ranges)?;
+            if best.as_ref().is_none_or(|(_, fewest)| entries < *fewest) {
+                best = Some((ordered, entries));
             }
         }
         Ok(best)
@@ -383,75 +406,67 @@ impl<S: Statistics> Planner<'_, S> {
 
 /// Conditions by field, intersected where a document has one value; questions for elements each for
 /// itself, since different elements may answer them.
-fn merged<'c>(fields: &[&'c FieldCondition]) -> Vec<Merged<'c>> {
-    let mut merged: Vec<Merged<'c>> = Vec::new();
-    for field in fields {
-        let elements = field.values.has_elements();
-        let same = |known: &&mut Merged<'c>| {
-            known.path == &field.path && !known.values.has_elements() && !elements
+fn merged(conditions: &[Condition]) -> Vec<Merged<'_>> {
+    let mut merged: Vec<Merged<'_>> = Vec::with_capacity(conditions.len());
+    for condition in conditions {
+        let Condition::Field(FieldCondition { path, values, text, .. }) = condition else {
+            continue;
+        };
+        let elements = values.has_elements();
+        let same = |known: &&mut Merged<'_>| {
+            known.path == path && !known.values.has_elements() && !elements
         };
         match merged.iter_mut().find(same) {
             Some(known) => {
-                known.values = known.values.intersection(&field.values);
-                known.text = format!("{} and {}", known.text, field.text);
-                known.count += 1;
+                known.values = Cow::Owned(known.values.intersection(values));
+                known.texts.push(text);
             }
-            None => merged.push(Merged {
-                path: &field.path,
-                values: field.values.clone(),
-                text: field.text.clone(),
-                count: 1,
-            }),
+            None => merged.push(Merged { path, values: Cow::Borrowed(values), texts: vec![text] }),
         }
     }
     merged
 }
 
 /// The ranges of an index whose first field is asked for `first`, and how many conditions they use.
-fn ranges(index: &PlannedIndex, first: &Merged<'_>, merged: &[Merged<'_>]) -> (IndexRanges, usize) {
-    let mut asked = vec![first];
+fn ranges(index: &SourceIndex, first: &Merged<'_>, merged: &[Merged<'_>]) -> (IndexRanges, usize) {
+    let mut asked = vec![first.asked()];
     for path in index.fields.paths().iter().skip(1) {
         let plain = |m: &&Merged<'_>| m.path == path && !m.values.has_elements();
         let Some(next) = merged.iter().find(plain) else { break };
-        asked.push(next);
+        asked.push(next.asked());
     }
-    let of_fields: Vec<Asked<'_>> =
-        asked.iter().map(|m| Asked { values: &m.values, text: &m.text }).collect();
-    let ranges = IndexRanges::new(index, &of_fields);
-    let used = asked[..ranges.bounded].iter().map(|m| m.count).sum();
+    let ranges = IndexRanges::new(index, &asked);
+    let used = ranges.conditions.len();
     (ranges, used)
 }
 
-/// The ranges of an index that are in the order of the field at `path`: it comes first, or after
-/// fields that are asked for one value each.
-fn ordered_ranges(
-    index: &PlannedIndex,
+/// The ranges of an index that are in the order of the field at `path`: it comes first, or after fields
+/// that are asked for one value each.
+fn ordered(
+    index: &SourceIndex,
     path: &FieldPath,
     lowest: u8,
     merged: &[Merged<'_>],
-) -> Option<IndexRanges> {
-    let at = index.fields.paths().iter().position(|field| field == path)?;
-    let mut asked = Vec::new();
-    for fixed in &index.fields.paths()[..at] {
-        let known = merged.iter().find(|merged| merged.path == fixed)?;
+    conditions: usize,
+) -> Option<Ordered> {
+    let fixed = index.fields.paths().iter().position(|field| field == path)?;
+    let mut asked = Vec::with_capacity(fixed + 1);
+    for path in &index.fields.paths()[..fixed] {
+        let known = merged.iter().find(|merged| merged.path == path)?;
         let one = known.values.len() == 1 && known.values.iter().all(|span| span.point);
         if !one {
             return None;
         }
-        asked.push(Asked { values: &known.values, text: &known.text });
+        asked.push(known.asked());
     }
     let sorted = Spans::from(lowest);
     let within = merged.iter().find(|merged| merged.path == path);
     let both = within.map(|within| within.values.intersection(&sorted));
-    let (values, text) = match (&both, within) {
-        (Some(both), Some(within)) => (both, within.text.as_str()),
-        _ => (&sorted, ""),
-    };
-    asked.push(Asked { values, text });
-    let mut ranges = IndexRanges::new(index, &asked);
-    ranges.conditions.retain(|text| !text.is_empty());
-    ranges.fixed = at;
-    Some(ranges)
+    let texts = within.map_or(&[][..], |within| &within.texts);
+    asked.push(Asked { values: both.as_ref().unwrap_or(&sorted), texts });
+    let ranges = IndexRanges::new(index, &asked);
+    let whole = ranges.conditions.len() == conditions;
+    Some(Ordered { ranges, fixed, whole })
 }
 
 /// Whether an access is of an index that is among `parts` already.

@@ -96,6 +96,13 @@ pub(super) struct Get {
     pub(super) default: Option<Code>,
 }
 
+impl Get {
+    /// Whether its default, which Python evaluates even where it is not needed, raises on no document.
+    pub(super) fn default_never_raises(&self) -> bool {
+        self.default.as_ref().is_none_or(Code::never_raises)
+    }
+}
+
 /// What `get` looks for.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Key {
@@ -193,5 +200,23 @@ impl Code {
                 | Code::Float(_)
                 | Code::Str(_)
         )
+    }
+
+    /// Whether it is certain that evaluating this raises on no document.
+    pub(super) fn never_raises(&self) -> bool {
+        match self {
+            Code::Document => true,
+            Code::List(items) | Code::Tuple(items) => {
+                items.iter().all(|item| !item.spread && item.code.never_raises())
+            }
+            Code::Dict(entries) => entries.iter().all(|(key, value)| {
+                key.as_ref().is_some_and(Code::is_constant) && value.never_raises()
+            }),
+            Code::Get(parts) => {
+                let of_document = matches!(parts.target, Code::Document);
+                of_document && matches!(parts.key, Key::Constant(_)) && parts.default_never_raises()
+            }
+            other => other.is_constant(),
+        }
     }
 }

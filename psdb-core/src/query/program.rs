@@ -2,14 +2,17 @@
 //!
 //! Left out: how it is made (`parser`, `compiler`) and how it runs (`eval`).
 
-use std::sync::Arc;
+use std::hint::black_box;
+use std::sync::{Arc, OnceLock};
 
+use super::condition::{self, Known};
+use super::field::Field;
 use super::meter::Meter;
 use super::predicate::{Code, FieldName};
 use super::raised::EvalError;
 use super::shortcut::{self, Shortcut};
 use super::{ast, compiler, eval, parser, printer};
-use crate::codec::EncodedDocument;
+use crate::codec::{EncodedDocument, ObjectRef};
 use crate::types::{Result, Value};
 
 /// A compiled lambda. Cloning is cheap, and clones are shared by all shards.
@@ -40,6 +43,9 @@ struct Compiled {
     shortcut: Option<Shortcut>,
     /// What is touched ahead.
     fields: Box<[FieldName]>,
+    /// What planning needs, once somebody has planned with it.
+    known: OnceLock<Option<Known>>,
+    field: OnceLock<Option<Field>>,
 }
 
 impl Program {
@@ -60,7 +66,9 @@ impl Program {
         let text = printer::print_lambda(parameter, body);
         let shortcut = Shortcut::of(&code);
         let fields = shortcut::fields_read(shortcut.as_ref(), &code);
-        Ok(Program { compiled: Arc::new(Compiled { code, shortcut, fields }), text: text.into() })
+        let (known, field) = (OnceLock::new(), OnceLock::new());
+        let compiled = Compiled { code, shortcut, fields, known, field };
+        Ok(Program { compiled: Arc::new(compiled), text: text.into() })
     }
 
     /// The lambda as Python text; compiling it gives the same program.
@@ -77,17 +85,28 @@ impl Program {
         &self.compiled.code
     }
 
-    /// Touches what evaluating will read of `document`, once its tables are in the cache; the
-    /// answer means nothing.
-    pub(super) fn touch(&self, document: &EncodedDocument) -> u8 {
-        let root = document.root();
-        self.compiled.fields.iter().fold(0, |sum, field| sum ^ root.touch_near(&field.place))
+    /// What must be true of a document for this to be true of it, as far as that is known.
+    pub(super) fn known(&self) -> Option<&Known> {
+        self.compiled.known.get_or_init(|| condition::of(self.code())).as_ref()
     }
 
-    /// Learns from `document` where the fields stand that are touched ahead.
-    pub(super) fn learn(&self, document: &EncodedDocument) {
+    /// The field that this reads, if that is all it does.
+    pub(super) fn field(&self) -> Option<&Field> {
+        self.compiled.field.get_or_init(|| Field::of(self.code())).as_ref()
+    }
+
+    /// Touches what evaluating will read first of `documents`, the same part of all at a time; `documents`
+    /// gives them again and again.
+    pub(super) fn touch<'d, I: Iterator<Item = ObjectRef<'d>>>(&self, documents: impl Fn() -> I) {
+        black_box(documents().fold(0, |sum, document| sum ^ document.touch()));
         for field in &self.compiled.fields {
-            let _ = document.root().get_near(&field.name, &field.place);
+            if let Some(first) = documents().next() {
+                let _ = first.get_near(&field.name, &field.place);
+            }
+            black_box(
+                documents().fold(0, |sum, document| sum ^ document.touch_table(&field.place)),
+            );
+            black_box(documents().fold(0, |sum, document| sum ^ document.touch_near(&field.place)));
         }
     }
 
@@ -105,15 +124,16 @@ impl Program {
     /// # Errors
     ///
     /// As [`Program::matches`], and a limit when the query is cancelled.
-    pub fn matches_within(
+    pub fn matches_within<'d>(
         &self,
-        document: &EncodedDocument,
+        document: impl Into<ObjectRef<'d>>,
         meter: &Meter,
     ) -> Result<bool, EvalError> {
+        let document = document.into();
         meter.next_document();
         if let Some(shortcut) = &self.compiled.shortcut {
             meter.charge(shortcut.tests())?;
-            if let Some(matches) = shortcut.matches(document.root()) {
+            if let Some(matches) = shortcut.matches(document) {
                 return Ok(matches);
             }
         }
@@ -121,13 +141,13 @@ impl Program {
     }
 
     /// What [`Program::matches`] answers, always by evaluating.
-    pub(super) fn evaluated_truth(
+    pub(super) fn evaluated_truth<'d>(
         &self,
-        document: &EncodedDocument,
+        document: impl Into<ObjectRef<'d>>,
         meter: &Meter,
     ) -> Result<bool, EvalError> {
         let truth = |value: super::object::Object<'_>| Ok(value.truthy());
-        eval::evaluate(&self.compiled.code, document.root(), meter, truth)
+        eval::evaluate(&self.compiled.code, document.into(), meter, truth)
     }
 
     #[cfg(test)]
@@ -150,12 +170,12 @@ impl Program {
     /// # Errors
     ///
     /// As [`Program::evaluate`], and a limit when the query is cancelled.
-    pub fn evaluate_within(
+    pub fn evaluate_within<'d>(
         &self,
-        document: &EncodedDocument,
+        document: impl Into<ObjectRef<'d>>,
         meter: &Meter,
     ) -> Result<Value, EvalError> {
         meter.next_document();
-        eval::evaluate(&self.compiled.code, document.root(), meter, |value| value.to_value(meter))
+        eval::evaluate(&self.compiled.code, document.into(), meter, |value| value.to_value(meter))
     }
 }

@@ -15,6 +15,9 @@
 //!
 //! Left out: which index is best (`planner`).
 
+use std::sync::Arc;
+
+use super::SourceIndex;
 use super::spans::{Span, Spans, after};
 use crate::codec::entry::{ELEMENT, IndexedFields};
 use crate::codec::key::CUT;
@@ -22,15 +25,6 @@ use crate::types::IndexName;
 
 /// The most ranges of one index; beyond, one range holds them all.
 const RANGES: usize = 256;
-
-/// An index as the planner sees it.
-#[derive(Clone, Debug)]
-pub(super) struct PlannedIndex {
-    pub(super) name: IndexName,
-    pub(super) fields: IndexedFields,
-    /// Whether a value in it was cut.
-    pub(super) cut: bool,
-}
 
 /// Keys from `low`, included, up to `high`, excluded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,38 +38,37 @@ pub(super) struct KeyRange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IndexRanges {
     pub(super) name: IndexName,
-    pub(super) fields: IndexedFields,
+    pub(super) fields: Arc<IndexedFields>,
     /// Whether a value in the index was cut.
     pub(super) cut: bool,
     pub(super) ranges: Vec<KeyRange>,
     /// How many of the index's fields they bound.
     pub(super) bounded: usize,
-    /// Of how many fields, from the first on, all entries have the same value.
-    pub(super) fixed: usize,
     /// Whether a document may have several entries in them.
     pub(super) may_repeat: bool,
     /// What they follow from, as text.
-    pub(super) conditions: Vec<String>,
+    pub(super) conditions: Vec<Arc<str>>,
 }
 
 /// What is asked of one field.
 #[derive(Clone, Debug)]
 pub(super) struct Asked<'a> {
     pub(super) values: &'a Spans,
-    pub(super) text: &'a str,
+    /// The conditions that it follows from, as text.
+    pub(super) texts: &'a [&'a Arc<str>],
 }
 
 impl IndexRanges {
     /// The ranges for what is asked of the index's first fields, in their order.
-    pub(super) fn new(index: &PlannedIndex, asked: &[Asked<'_>]) -> IndexRanges {
+    pub(super) fn new(index: &SourceIndex, asked: &[Asked<'_>]) -> IndexRanges {
         let cut = index.fields.cut();
         let mut ranges = vec![KeyRange { low: Vec::new(), high: vec![ELEMENT + 1], exact: true }];
-        let (mut bounded, mut fixed, mut may_repeat) = (0, 0, false);
+        let (mut bounded, mut may_repeat) = (0, false);
         for Asked { values, .. } in asked {
             let points = values.iter().all(|span| span.point);
-            let hull = values.hull();
             let few = ranges.len() * values.len() <= RANGES;
-            let values = if few { *values } else { &hull };
+            let hull = if few { None } else { Some(values.hull()) };
+            let values = hull.as_ref().unwrap_or(values);
             if bounded == 0 {
                 may_repeat = values.may_repeat() || (!few && asked[0].values.has_elements());
             }
@@ -84,23 +77,22 @@ impl IndexRanges {
             if !points || !few {
                 break;
             }
-            fixed += usize::from(ranges.len() == 1);
         }
-        let conditions = asked[..bounded].iter().map(|asked| asked.text.to_owned()).collect();
-        let (name, fields) = (index.name.clone(), index.fields.clone());
-        IndexRanges { name, fields, cut: index.cut, ranges, bounded, fixed, may_repeat, conditions }
+        let texts = asked[..bounded].iter().flat_map(|asked| asked.texts);
+        let conditions = texts.map(|text| Arc::clone(text)).collect();
+        let (name, fields) = (index.name.clone(), Arc::clone(&index.fields));
+        IndexRanges { name, fields, cut: index.cut, ranges, bounded, may_repeat, conditions }
     }
 
     /// All entries of an index but those of elements: every document once.
-    pub(super) fn all(index: &PlannedIndex) -> IndexRanges {
+    pub(super) fn all(index: &SourceIndex) -> IndexRanges {
         let everything = KeyRange { low: Vec::new(), high: vec![ELEMENT], exact: true };
         IndexRanges {
             name: index.name.clone(),
-            fields: index.fields.clone(),
+            fields: Arc::clone(&index.fields),
             cut: index.cut,
             ranges: vec![everything],
             bounded: 0,
-            fixed: 0,
             may_repeat: false,
             conditions: Vec::new(),
         }
@@ -118,13 +110,12 @@ fn extended(ranges: &[KeyRange], values: &Spans, cut: usize) -> Vec<KeyRange> {
     let mut extended = Vec::with_capacity(ranges.len() * values.len());
     for range in ranges {
         for span in values.iter() {
-            let (low, high) = cut_ends(span, cut);
-            let join = |key: Vec<u8>| [&range.low[..], &key].concat();
-            extended.push(KeyRange {
-                low: join(low),
-                high: join(high),
-                exact: range.exact && span.exact,
-            });
+            let (mut low, mut high) = cut_ends(span, cut);
+            if !range.low.is_empty() {
+                low.splice(..0, range.low.iter().copied());
+                high.splice(..0, range.low.iter().copied());
+            }
+            extended.push(KeyRange { low, high, exact: range.exact && span.exact });
         }
     }
     joined(extended)

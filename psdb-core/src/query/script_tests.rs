@@ -1,16 +1,18 @@
 //! Golden scripts of the language's parts that are pure: words, refusals, printing, plans.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::condition::constant;
 use super::lexer::tokens;
 use super::plan::{Access, Plan};
-use super::planner::{Statistics, Wanted, plan, usable};
+use super::planner::{Statistics, Wanted, helpful, plan};
 use super::ranges::KeyRange;
 use super::spans::whole_key;
 use super::token::{Piece, Token, TokenKind};
 use super::{EvalError, Meter, Program, SourceIndex};
 use crate::codec::EncodedDocument;
+use crate::codec::entry::IndexedFields;
 use crate::golden::run_scripts;
 use crate::types::{Error, IndexName, Limits};
 
@@ -125,11 +127,11 @@ fn plans_use_indexes() {
             let words: Vec<&str> = command.split(' ').collect();
             match &words[..] {
                 ["index", fields] => {
-                    let names = fields.split(',').map(str::to_owned).collect();
+                    let indexed = Arc::new(IndexedFields::new(fields.split(',')));
                     let name = IndexName::from(*fields);
                     told.indexes.push(SourceIndex {
                         name,
-                        fields: names,
+                        fields: indexed,
                         complete: true,
                         cut: false,
                     });
@@ -161,7 +163,7 @@ fn planned(told: &Told, command: &str) -> String {
         (compile(filter), order.map(|text| compile(text.trim_end_matches(" desc"))));
     let order = order.as_ref().map(|key| (key, descending));
     let wanted = Wanted { filter: Some(&filter), order, limit, ..Wanted::default() };
-    let chosen = plan(wanted, &usable(&told.indexes), told).expect("counting does not fail");
+    let chosen = plan(wanted, &told.indexes, told).expect("counting does not fail");
     let mut output = format!("{}", chosen.plan.tree());
     for ranges in ranges_of(&chosen.plan) {
         for KeyRange { low, high, exact } in ranges {
@@ -170,7 +172,11 @@ fn planned(told: &Told, command: &str) -> String {
             let _ = writeln!(output, "  {} .. {}{exact}", hex(low), hex(high));
         }
     }
-    let helpful = chosen.helpful.map(|field| format!(", index on {field} would help"));
+    let helpful = match chosen.plan {
+        Plan::Scan => helpful(wanted, &told.indexes),
+        Plan::Find(_) | Plan::InOrder { .. } => None,
+    };
+    let helpful = helpful.map(|field| format!(", index on {field} would help"));
     let whole = if chosen.whole { ", every condition used" } else { "" };
     let _ = writeln!(
         output,

@@ -11,10 +11,12 @@
 //! Left out: writing.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::codec::EncodedDocument;
+use crate::codec::entry::IndexedFields;
+use crate::codec::{EncodedDocument, ObjectRef};
 use crate::types::{DocumentId, IndexName, Result};
 
 /// Documents on their way out of a source.
@@ -22,6 +24,12 @@ pub type Documents<'a> = Box<dyn Iterator<Item = Result<EncodedDocument>> + 'a>;
 
 /// Entries of an index on their way out of a source: the key, and the document it stands for.
 pub type Entries<'a> = Box<dyn Iterator<Item = Result<(Bytes, DocumentId)>> + 'a>;
+
+/// The documents of entries of an index on their way out of a source.
+pub type Ids<'a> = Box<dyn Iterator<Item = Result<DocumentId>> + 'a>;
+
+/// How many documents are shown at once by a source that has no better number.
+const VISITED: usize = 16;
 
 /// Which way entries are walked through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +45,8 @@ pub enum Direction {
 pub struct SourceIndex {
     /// Its name.
     pub name: IndexName,
-    /// The fields, in the order in which keys hold their values.
-    pub fields: Vec<String>,
+    /// Its fields.
+    pub fields: Arc<IndexedFields>,
     /// Whether it has the entries of every document; only then it can be searched.
     pub complete: bool,
     /// Whether a value in it was cut, so that its keys alone do not tell all values apart.
@@ -50,6 +58,23 @@ pub trait Source: Send + 'static {
     /// The documents in the order of their ids, from the one after `after` on.
     fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a>;
 
+    /// Gives all documents to `look`, in the order of their ids and some at a time, without making
+    /// them owned where the source can help it; ends with the first error. `look` may be shown none.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the source from reading, and whatever `look` fails with.
+    fn visit(&self, look: &mut dyn FnMut(&[ObjectRef<'_>]) -> Result<()>) -> Result<()> {
+        let mut documents = self.documents(None);
+        loop {
+            let some = documents.by_ref().take(VISITED).collect::<Result<Vec<_>>>()?;
+            if some.is_empty() {
+                return Ok(());
+            }
+            look(&some.iter().map(EncodedDocument::root).collect::<Vec<_>>())?;
+        }
+    }
+
     /// The entries of an index whose keys lie within the bounds, in the order of their keys or
     /// against it; `None` without such an index. `codec::key` says what a key looks like.
     fn index_entries<'a>(
@@ -60,8 +85,18 @@ pub trait Source: Send + 'static {
         direction: Direction,
     ) -> Option<Entries<'a>>;
 
-    /// How many entries of an index lie within the bounds; none without such an index. A count may
-    /// end at `bound`, which then is the answer.
+    /// The documents of those entries, in the order of the keys; `None` without such an index.
+    fn index_ids<'a>(
+        &'a self,
+        index: &IndexName,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+    ) -> Option<Ids<'a>> {
+        let entries = self.index_entries(index, low, high, Direction::Ascending)?;
+        Some(Box::new(entries.map(|entry| entry.map(|(_, id)| id))))
+    }
+
+    /// How many entries of an index lie within the bounds; none without such an index.
     ///
     /// # Errors
     ///
@@ -71,13 +106,12 @@ pub trait Source: Send + 'static {
         index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-        bound: u64,
     ) -> Result<u64> {
         let Some(entries) = self.index_entries(index, low, high, Direction::Ascending) else {
             return Ok(0);
         };
         let mut count = 0;
-        for entry in entries.take(usize::try_from(bound).unwrap_or(usize::MAX)) {
+        for entry in entries {
             entry?;
             count += 1;
         }
@@ -91,7 +125,7 @@ pub trait Source: Send + 'static {
     ///
     /// Whatever keeps the source from reading them.
     fn estimate_entries(&self, index: &IndexName, low: &[u8], high: &[u8]) -> Result<u64> {
-        self.count_entries(index, Bound::Included(low), Bound::Excluded(high), u64::MAX)
+        self.count_entries(index, Bound::Included(low), Bound::Excluded(high))
     }
 
     /// The document under `id`, if there is one.

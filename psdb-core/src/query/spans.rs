@@ -108,7 +108,7 @@ impl Spans {
     /// Strings that begin with `prefix`.
     pub(super) fn prefix(prefix: &str) -> Spans {
         let mut low = Vec::new();
-        key::encode_prefix(prefix, usize::MAX / 2, &mut low);
+        key::encode_prefix(prefix, &mut low);
         Spans(vec![Span::between(low.clone(), after(low))])
     }
 

@@ -138,31 +138,42 @@ impl Offline {
     ///
     /// [`StorageError::Io`]; damage is among the findings.
     pub fn check<S: StateMachine>(&self, group: GroupId) -> Result<Findings, StorageError> {
+        let store = Store::check_file(&**self.env.disk(), &self.path(group))?;
+        let (content, applied) = match self.content::<S>(group) {
+            // Which pages cannot be read is among what was found page by page.
+            Err(StorageError::Corrupt { .. }) if !store.is_sound() => (Vec::new(), LogIndex(0)),
+            content => content?,
+        };
+        Ok(Findings { store, content, applied })
+    }
+
+    /// What is wrong with the entries of the newest checkpoint that is whole, and up to which entry
+    /// of the log they go.
+    fn content<S: StateMachine>(
+        &self,
+        group: GroupId,
+    ) -> Result<(Vec<String>, LogIndex), StorageError> {
         let (disk, path) = (self.env.disk(), self.path(group));
-        let store = Store::check_file(&**disk, &path)?;
-        let mut findings = Findings { store, content: Vec::new(), applied: LogIndex(0) };
-        if !findings.store.is_sound() {
-            return Ok(findings);
-        }
         let trees = Store::view_file(&**disk, &path, self.cache.clone())?;
+        let (mut wrong, mut applied) = (Vec::new(), LogIndex(0));
         match Agreed::open(&trees) {
-            Ok(agreed) => findings.applied = LogIndex(agreed.applied.map_or(0, |id| id.index)),
-            Err(error) => findings.content.push(error.to_string()),
+            Ok(agreed) => applied = LogIndex(agreed.applied.map_or(0, |id| id.index)),
+            Err(error) => wrong.push(error.to_string()),
         }
         let mut inspector = S::Inspector::default();
         for name in trees.trees() {
             for entry in trees.iter(name) {
                 let (key, value) = entry?;
                 if let Err(error) = inspector.entry(name, &key, &value)
-                    && findings.content.len() < LISTED
+                    && wrong.len() < LISTED
                 {
-                    findings.content.push(error.to_string());
+                    wrong.push(error.to_string());
                 }
             }
         }
         let state = S::open(&trees).and_then(|machine| inspector.finish(&machine));
-        findings.content.extend(state.err().map(|error| error.to_string()));
-        Ok(findings)
+        wrong.extend(state.err().map(|error| error.to_string()));
+        Ok((wrong, applied))
     }
 
     /// Mends the page file of a group as far as that is possible.
@@ -173,12 +184,16 @@ impl Offline {
     pub fn repair<S: StateMachine>(&self, group: GroupId) -> Result<Mended, StorageError> {
         let (disk, place) = (self.env.disk(), self.place(group));
         let path = place.path();
-        match Store::repair_file(&**disk, &path)? {
-            Repaired::Sound if self.check::<S>(group)?.content.is_empty() => {
-                return Ok(Mended::Sound);
-            }
-            Repaired::UsedPages => return Ok(Mended::UsedPages),
-            Repaired::Sound | Repaired::Impossible(_) => {}
+        // Whole pages may hold what is wrong: their content is looked at whatever the pages are.
+        let mended = match Store::repair_file(&**disk, &path)? {
+            Repaired::Sound => Some(Mended::Sound),
+            Repaired::UsedPages => Some(Mended::UsedPages),
+            Repaired::Impossible(_) => None,
+        };
+        if let Some(mended) = mended
+            && self.content::<S>(group)?.0.is_empty()
+        {
+            return Ok(mended);
         }
         let (mut trees, draft) = place.draft("mended")?;
         let report = fill(&place, &mut trees)?;

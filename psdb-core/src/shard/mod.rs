@@ -67,6 +67,7 @@ use database::Database;
 pub use command::{Command, Response};
 pub use inspector::ShardInspector;
 pub use size::{body_size, check_body_size};
+pub use stored::documents_tree;
 pub use view::{DatabaseView, DocumentsOf, EntriesOf, ShardView};
 
 /// The replicated state of one shard: what it keeps in memory beside its trees.

@@ -12,8 +12,8 @@ use proptest::prelude::*;
 
 use super::testing::TestShard;
 use super::{Command, DatabaseView, Response, ShardView};
-use crate::codec::document::EncodedDocument;
-use crate::query::Direction;
+use crate::codec::document::{EncodedDocument, ValueRef};
+use crate::query::{Direction, Source};
 use crate::raft::Position;
 use crate::transport::message::{IndexDefinition, IndexState, WriteOp, Written};
 use crate::types::{DatabaseId, DocumentId, Error, LogIndex, Term, Timestamp, Value};
@@ -170,7 +170,17 @@ fn fields(body: &Bytes) -> Vec<(String, Value)> {
 }
 
 fn values(view: &DatabaseView) -> Vec<Value> {
-    view.documents(None).map(|document| document.unwrap().to_value()).collect()
+    let values: Vec<Value> =
+        view.documents(None).map(|document| document.unwrap().to_value()).collect();
+    let mut visited = Vec::new();
+    view.visit(&mut |documents| {
+        let documents = documents.iter().map(|document| ValueRef::Object(*document).to_value());
+        visited.extend(documents);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(visited, values, "a visit shows what a walk shows");
+    values
 }
 
 fn indexes() -> Vec<IndexDefinition> {

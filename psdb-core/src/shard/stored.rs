@@ -30,8 +30,8 @@ const CLOSED: &[u8] = b"closed";
 pub(super) const DOCUMENTS: &[u8] = b"documents/";
 pub(super) const INDEX: &[u8] = b"index/";
 
-/// The tree of a database's documents.
-pub(super) fn documents_tree(id: DatabaseId) -> Bytes {
+/// The name of the tree of a database's documents.
+pub fn documents_tree(id: DatabaseId) -> Bytes {
     format!("documents/{:016x}", id.0).into()
 }
 

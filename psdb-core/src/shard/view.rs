@@ -4,6 +4,9 @@
 //! documents for as long as it is held, however the shard goes on. It keeps the pages it shows from
 //! being written over: the page file grows by what is written meanwhile, not by what is read.
 //!
+//! A view of a database keeps the trees that it has looked up at hand, with their upper pages. Its clones
+//! share them.
+//!
 //! Documents that stand in a leaf are handed out without copying them. Their pages bear checksums
 //! that were verified when they were read, and every document was validated before it was stored,
 //! so they are not validated again.
@@ -11,16 +14,17 @@
 //! Left out: evaluating lambdas (`query`), confirming leadership before a read (`raft`).
 
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 use super::closed::ClosedIds;
 use super::database::Database;
 use super::index::{Coverage, Index};
-use crate::codec::document::EncodedDocument;
-use crate::query::{Direction, Documents, Entries, Source, SourceIndex};
-use crate::storage::{self, BPlusTree, Range, Snapshot, StorageError};
+use crate::codec::document::{EncodedDocument, ObjectRef, root_of};
+use crate::query::{Direction, Documents, Entries, Ids, Source, SourceIndex};
+use crate::storage::store::{Leaf, LeafValue};
+use crate::storage::{self, BPlusTree, Range, Snapshot, StorageError, Tree};
 use crate::transport::message::{IndexDefinition, ShardStats};
 use crate::types::{DatabaseId, DocumentId, Error, IndexName, Result};
 
@@ -48,7 +52,7 @@ impl ShardView {
     /// [`Error::DatabaseGone`] if it is not open here.
     pub fn database(&self, id: DatabaseId) -> Result<DatabaseView> {
         let database = self.databases.get(&id).ok_or(Error::DatabaseGone { database: id })?;
-        Ok(DatabaseView { id, database: Arc::clone(database), trees: self.trees.clone() })
+        Ok(DatabaseView::new(id, Arc::clone(database), self.trees.clone()))
     }
 
     /// The ids of the databases that are open here, in order.
@@ -80,21 +84,53 @@ pub struct DatabaseView {
     id: DatabaseId,
     database: Arc<Database>,
     trees: Snapshot,
+    at_hand: Arc<AtHand>,
+}
+
+/// Trees that were looked up before.
+struct AtHand {
+    documents: OnceLock<Tree>,
+    /// In the order of the database's indexes.
+    indexes: Box<[OnceLock<Tree>]>,
 }
 
 impl DatabaseView {
+    fn new(id: DatabaseId, database: Arc<Database>, trees: Snapshot) -> DatabaseView {
+        let indexes = database.indexes.iter().map(|_| OnceLock::new()).collect();
+        let at_hand = Arc::new(AtHand { documents: OnceLock::new(), indexes });
+        DatabaseView { id, database, trees, at_hand }
+    }
+
+    /// The tree called `name`, from where it is put when it is looked up for the first time.
+    fn tree<'t>(&self, at_hand: &'t OnceLock<Tree>, name: &[u8]) -> Result<&'t Tree> {
+        if let Some(tree) = at_hand.get() {
+            return Ok(tree);
+        }
+        let tree = self.trees.tree(name)?;
+        Ok(at_hand.get_or_init(|| tree))
+    }
+
+    /// The tree of an index; `None` if there is no such index.
+    fn index_tree(&self, index: &IndexName) -> Option<(&Index, Result<&Tree>)> {
+        let mut indexes = self.database.indexes.iter().zip(&self.at_hand.indexes);
+        let (index, at_hand) = indexes.find(|(known, _)| known.definition.name == *index)?;
+        Some((index, self.tree(at_hand, &index.tree)))
+    }
+
     /// Which database this is.
     pub fn id(&self) -> DatabaseId {
         self.id
     }
 
-    /// The stored document under `id`, with its metadata.
+    /// The stored document under `id`, with its metadata. A small one shares the page it stands in, which
+    /// stays in memory with it.
     ///
     /// # Errors
     ///
     /// [`Error::Storage`] or [`Error::Corrupt`] when a page cannot be read.
     pub fn get(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
-        let found = self.trees.get(&self.database.documents_tree, id.as_str().as_bytes())?;
+        let tree = self.tree(&self.at_hand.documents, &self.database.documents_tree)?;
+        let found = tree.get_shared(id.as_str().as_bytes())?;
         Ok(found.map(EncodedDocument::from_verified))
     }
 
@@ -125,12 +161,16 @@ impl DatabaseView {
         high: Bound<&[u8]>,
         direction: Direction,
     ) -> Option<EntriesOf> {
-        let index = self.database.indexes.iter().find(|i| i.definition.name == *index)?;
+        let (index, tree) = self.index_tree(index)?;
         let direction = match direction {
             Direction::Ascending => storage::Direction::Ascending,
             Direction::Descending => storage::Direction::Descending,
         };
-        Some(EntriesOf(self.trees.range(&index.tree, low, high, direction)))
+        Some(EntriesOf(match tree {
+            Ok(tree) => tree.range(low, high, direction),
+            // The range meets the same error when it is read.
+            Err(_) => self.trees.range(&index.tree, low, high, direction),
+        }))
     }
 }
 
@@ -151,21 +191,69 @@ impl Iterator for DocumentsOf {
 #[derive(Debug)]
 pub struct EntriesOf(Range);
 
+impl EntriesOf {
+    /// What `look` gives for the next entry's key and id.
+    fn next_with<R>(&mut self, look: impl FnOnce(&[u8], DocumentId) -> R) -> Option<Result<R>> {
+        let entry = self.0.next_with(|key, value| match std::str::from_utf8(value) {
+            Ok(id) => Ok(look(key, DocumentId::from(id))),
+            Err(error) => {
+                let reason = format!("an index entry names no document: {error}");
+                Err(StorageError::Refused { reason })
+            }
+        });
+        Some(entry.and_then(Option::transpose).transpose()?.map_err(Error::from))
+    }
+}
+
 impl Iterator for EntriesOf {
     type Item = Result<(Bytes, DocumentId)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let entry = self.0.next_with(|key, value| {
-            let id = std::str::from_utf8(value).map(DocumentId::from);
-            (Bytes::copy_from_slice(key), id)
-        });
-        match entry.transpose()? {
-            Ok((key, Ok(id))) => Some(Ok((key, id))),
-            Ok((_, Err(error))) => {
-                let reason = format!("an index entry names no document: {error}");
-                Some(Err(StorageError::Refused { reason }.into()))
+        self.next_with(|key, id| (Bytes::copy_from_slice(key), id))
+    }
+}
+
+/// The documents of the entries of an index, one after the other.
+struct IdsOf(EntriesOf);
+
+impl Iterator for IdsOf {
+    type Item = Result<DocumentId>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next_with(|_, id| id)
+    }
+}
+
+/// How many leaves are held at once by a walk through all documents.
+const LEAVES: usize = 4;
+
+impl DatabaseView {
+    /// Shows all documents to `look`, those of some leaves at a time.
+    fn visit_leaves(&self, look: &mut dyn FnMut(&[ObjectRef<'_>]) -> Result<()>) -> Result<()> {
+        let mut leaves = self.trees.leaves(&self.database.documents_tree);
+        loop {
+            let mut held = Vec::with_capacity(LEAVES);
+            while held.len() < LEAVES
+                && let Some(leaf) = leaves.next_leaf()?
+            {
+                held.push(leaf);
             }
-            Err(error) => Some(Err(error.into())),
+            if held.is_empty() {
+                return Ok(());
+            }
+            held.iter().for_each(Leaf::touch);
+            let mut some = Vec::new();
+            for value in held.iter().flat_map(Leaf::values) {
+                match value {
+                    LeafValue::Here(document) => some.push(root_of(document)),
+                    LeafValue::Elsewhere(chain) => {
+                        look(&some)?;
+                        some.clear();
+                        look(&[root_of(&leaves.read(chain)?)])?;
+                    }
+                }
+            }
+            look(&some)?;
         }
     }
 }
@@ -173,6 +261,10 @@ impl Iterator for EntriesOf {
 impl Source for DatabaseView {
     fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a> {
         Box::new(self.documents(after))
+    }
+
+    fn visit(&self, look: &mut dyn FnMut(&[ObjectRef<'_>]) -> Result<()>) -> Result<()> {
+        self.visit_leaves(look)
     }
 
     fn index_entries<'a>(
@@ -186,22 +278,33 @@ impl Source for DatabaseView {
         Some(found)
     }
 
+    fn index_ids<'a>(
+        &'a self,
+        index: &IndexName,
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+    ) -> Option<Ids<'a>> {
+        let entries = self.index_entries(index, low, high, Direction::Ascending)?;
+        Some(Box::new(IdsOf(entries)))
+    }
+
     fn count_entries(
         &self,
         index: &IndexName,
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
-        bound: u64,
     ) -> Result<u64> {
         match self.index_entries(index, low, high, Direction::Ascending) {
-            Some(EntriesOf(range)) => Ok(range.count_up_to(bound)?),
+            Some(EntriesOf(range)) => Ok(range.count_up_to(u64::MAX)?),
             None => Ok(0),
         }
     }
 
     fn estimate_entries(&self, index: &IndexName, low: &[u8], high: &[u8]) -> Result<u64> {
-        let known = self.database.indexes.iter().find(|known| known.definition.name == *index);
-        Ok(known.map_or(Ok(0), |index| self.trees.estimate(&index.tree, low, high))?)
+        match self.index_tree(index) {
+            Some((_, tree)) => Ok(tree?.estimate(low, high)?),
+            None => Ok(0),
+        }
     }
 
     fn document(&self, id: &DocumentId) -> Result<Option<EncodedDocument>> {
@@ -211,7 +314,7 @@ impl Source for DatabaseView {
     fn indexes(&self) -> Vec<SourceIndex> {
         let index = |index: &Index| SourceIndex {
             name: index.definition.name.clone(),
-            fields: index.definition.fields.clone(),
+            fields: Arc::clone(&index.fields),
             complete: index.coverage == Coverage::Ready,
             cut: index.cuts > 0,
         };

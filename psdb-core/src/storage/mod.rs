@@ -37,7 +37,7 @@ pub use directory::{Directory, Identity};
 pub use error::StorageError;
 pub use page::{MAX_INLINE_BYTES, MAX_KEY_BYTES, PAGE_BYTES};
 pub use pager::PageCache;
-pub use store::{Direction, Draft, Range, Snapshot, Store, StoreReport};
+pub use store::{Direction, Draft, Range, Snapshot, Store, StoreReport, Tree};
 pub use superblock::MAX_NOTE_BYTES;
 pub(crate) use wal::lock_directory;
 pub use wal::{Record, RecoveredStream, Wal, WalOptions, WalReport};

@@ -57,13 +57,15 @@ impl Core {
     ) -> Answer<ShardResponse> {
         match request {
             ShardRequest::Query { database, query, .. } => {
-                let (view, lambdas) = (state.database(database)?, Lambdas::compile(&query)?);
-                if query.deny_full_scan {
-                    lambdas.asked(&query).allowed(&view)?;
-                }
-                let execution = lambdas.start(view, &query);
-                let execution = execution.cancelled_by(running.stop());
-                self.page(running, Box::new(execution)).await
+                let (view, stop) = (state.database(database)?, running.stop());
+                let begin = move || {
+                    let lambdas = Lambdas::compile(&query)?;
+                    if query.deny_full_scan {
+                        lambdas.asked(&query).allowed(&view)?;
+                    }
+                    Ok(Box::new(lambdas.start(view, &query).cancelled_by(stop)))
+                };
+                self.page(running, begin).await
             }
             ShardRequest::Group { database, grouping, .. } => {
                 let view = state.database(database)?;
@@ -91,11 +93,8 @@ impl Core {
             ShardRequest::Select { database, handle, filter, among, deny_full_scan } => {
                 let running = self.cursors.begin(handle, shard, timeout);
                 let view = view(replica, database, timeout).await?;
-                let filter = Program::compile(&filter)?;
-                if deny_full_scan && matches!(among, Among::After(_)) {
-                    Asked { filter: Some(&filter), ..Asked::default() }.allowed(&view)?;
-                }
-                self.select(&running, view, filter, among).await
+                let denied = deny_full_scan && matches!(among, Among::After(_));
+                self.select(&running, view, filter, among, denied).await
             }
             ShardRequest::Explain { database, handle, query, analyze } => {
                 let running = self.cursors.begin(handle, shard, timeout);
@@ -104,7 +103,9 @@ impl Core {
             }
             ShardRequest::NextPage { handle, cursor } => {
                 match self.cursors.resume((handle, cursor), shard, timeout)? {
-                    (Work::Query(execution), running) => self.page(running, execution).await,
+                    (Work::Query(execution), running) => {
+                        self.page(running, move || Ok(execution)).await
+                    }
                     (Work::Groups(groups, skipped), running) => {
                         self.groups(running, groups, skipped)
                     }
@@ -123,15 +124,16 @@ impl Core {
         self.env.blocking(work).await.map_err(|error| running.failed(error))
     }
 
-    /// Runs a query until its next page is full, and keeps it if there is more.
+    /// Runs the query that `execution` gives until its next page is full, and keeps it if there is more.
     async fn page(
         &self,
         running: Running,
-        mut execution: Box<Execution<DatabaseView>>,
+        execution: impl FnOnce() -> Result<Box<Execution<DatabaseView>>> + Send + 'static,
     ) -> Answer<ShardResponse> {
         let work = move || {
-            let results = execution.next_page(PAGE_RESULTS, PAGE_BYTES);
-            results.map(|results| (results, execution))
+            let mut execution = execution()?;
+            let results = execution.next_page(PAGE_RESULTS, PAGE_BYTES)?;
+            Ok((results, execution))
         };
         let (results, execution): (Results, _) = self.run(&running, work).await?;
         let cursor = if results.finished {
@@ -150,16 +152,18 @@ impl Core {
         view: DatabaseView,
         asked: GroupQuery,
     ) -> Result<(query::Groups, Skipped)> {
-        let filter = asked.filter.as_deref().map(Program::compile).transpose()?;
-        if asked.deny_full_scan {
-            // The lambda of the key is evaluated on whatever the filter leaves.
-            let key = Program::compile(&asked.key)?;
-            let asked = Asked { filter: filter.as_ref(), select: Some(&key), ..Asked::default() };
-            asked.allowed(&view)?;
-        }
-        let grouping = Grouping::compile(&asked.key, asked.aggregate)?.strict(asked.strict);
         let stop = running.stop();
-        let work = move || query::group(&view, filter.as_ref(), &grouping, &Meter::new(Some(stop)));
+        let work = move || {
+            let filter = asked.filter.as_deref().map(Program::compile).transpose()?;
+            let filter = filter.as_ref();
+            let grouping = Grouping::compile(&asked.key, asked.aggregate)?.strict(asked.strict);
+            if asked.deny_full_scan {
+                // The lambda of the key is evaluated on whatever the filter leaves.
+                let select = Some(grouping.key());
+                Asked { filter, select, ..Asked::default() }.allowed(&view)?;
+            }
+            query::group(&view, filter, &grouping, &Meter::new(Some(stop)))
+        };
         self.run(running, work).await
     }
 
@@ -187,16 +191,22 @@ impl Core {
         asked: Query,
         analyze: bool,
     ) -> Result<PlanTree> {
-        let lambdas = Lambdas::compile(&asked)?;
-        if !analyze {
-            return query::explain(&view, &lambdas.asked(&asked));
-        }
-        if asked.deny_full_scan {
-            lambdas.asked(&asked).allowed(&view)?;
-        }
         let (stop, begun) = (running.stop(), self.env.instant());
-        let work = move || query::analyze(view, &lambdas.asked(&asked), Some(stop));
+        let work = move || {
+            let lambdas = Lambdas::compile(&asked)?;
+            let query = lambdas.asked(&asked);
+            if !analyze {
+                return query::explain(&view, &query);
+            }
+            if asked.deny_full_scan {
+                query.allowed(&view)?;
+            }
+            query::analyze(view, &query, Some(stop))
+        };
         let tree = self.run(running, work).await?;
+        if !analyze {
+            return Ok(tree);
+        }
         let took = self.env.instant().elapsed_since(begun);
         let text = format!("took {:.1} ms", took.as_secs_f64() * 1e3);
         let micros = Value::Int(took.as_micros() as i128);
@@ -207,8 +217,9 @@ impl Core {
         &self,
         running: &Running,
         view: DatabaseView,
-        filter: Program,
+        filter: String,
         among: Among,
+        deny_full_scan: bool,
     ) -> Answer<ShardResponse> {
         let among = match among {
             Among::After(id) => query::Among::After(id),
@@ -216,6 +227,10 @@ impl Core {
         };
         let stop = running.stop();
         let work = move || {
+            let filter = Program::compile(&filter)?;
+            if deny_full_scan {
+                Asked { filter: Some(&filter), ..Asked::default() }.allowed(&view)?;
+            }
             let meter = Meter::new(Some(stop));
             query::select(&view, &filter, &among, SELECTED_DOCUMENTS, &meter)
         };
@@ -232,12 +247,14 @@ impl Core {
         filter: Option<&str>,
         deny_full_scan: bool,
     ) -> Answer<ShardResponse> {
-        let filter = filter.map(Program::compile).transpose()?;
-        if deny_full_scan && filter.is_some() {
-            Asked { filter: filter.as_ref(), ..Asked::default() }.allowed(&view)?;
-        }
-        let stop = running.stop();
-        let work = move || query::count_within(&view, filter.as_ref(), &Meter::new(Some(stop)));
+        let (stop, filter) = (running.stop(), filter.map(str::to_owned));
+        let work = move || {
+            let filter = filter.as_deref().map(Program::compile).transpose()?;
+            if deny_full_scan {
+                Asked { filter: filter.as_ref(), ..Asked::default() }.allowed(&view)?;
+            }
+            query::count_within(&view, filter.as_ref(), &Meter::new(Some(stop)))
+        };
         let Counted { count, skipped } = self.run(running, work).await?;
         Ok(ShardResponse::Count { count, skipped: skipped_documents(skipped) })
     }
@@ -271,7 +288,6 @@ impl Lambdas {
         Asked {
             filter: self.filter.as_ref(),
             order: self.order.as_ref().map(|(key, descending)| (key, *descending)),
-            skip: 0,
             limit: query.limit,
             select: self.select.as_ref(),
             strict: query.strict,

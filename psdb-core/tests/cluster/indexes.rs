@@ -152,6 +152,32 @@ async fn a_policy_refuses_scans_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_changed_policy_reaches_stale_queries_too() {
+    let cluster = three_and_three(86).start().await.expect("starts");
+    let database = cluster.client().create_database("notes").shards(2).await.expect("creates");
+    database.insert_many((0..20).map(|n| json!({"n": n}))).await.expect("answers");
+    let (scan, stale) = ("lambda d: d['n'] > 3", database.stale_ok(Duration::from_secs(30)));
+    let found = stale.find(scan).await.expect("is allowed");
+    assert_eq!(found.try_collect::<Vec<_>>().await.expect("reads").len(), 16);
+    let other = cluster.client().database("notes");
+    other.set_deny_full_scan(true).await.expect("changes");
+    cluster.env().sleep(Duration::from_secs(5)).await;
+    let denied = |error: Error| matches!(error, Error::FullScanDenied { .. });
+    assert!(denied(stale.find(scan).await.map(|_| ()).expect_err("find is denied")));
+    assert!(denied(stale.count(Some(scan)).await.expect_err("count is denied")));
+    let distinct = stale.distinct("lambda d: d['n']").await;
+    assert!(denied(distinct.map(|_| ()).expect_err("distinct is denied")));
+    other.set_deny_full_scan(false).await.expect("changes");
+    cluster.env().sleep(Duration::from_secs(5)).await;
+    let counted = stale.count(Some(scan)).await.expect("is allowed again");
+    assert_eq!(counted.value.count, 16);
+    // Whatever is no name of a database is said to be none.
+    let nameless = cluster.client().database("no name").stale_ok(Duration::from_secs(30));
+    let refused = nameless.find(scan).await.map(|_| ()).expect_err("has no name");
+    assert!(matches!(refused, Error::InvalidName { .. }), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn queries_go_on_without_masters() {
     let cluster = three_and_three(85).start().await.expect("starts");
     let client = cluster.client();

@@ -4,9 +4,10 @@
 
 use std::pin::Pin;
 
+use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use psdb::client::{Group, GroupBy, GroupCursor};
+use psdb::client::{GroupBy, GroupCursor};
 use psdb::proto::v1;
 use psdb::query::Aggregate;
 use psdb::transport::message::SkippedDocuments;
@@ -23,6 +24,9 @@ pub(super) type Groups = Messages<v1::GroupDocumentsResponse>;
 /// The messages of different values.
 pub(super) type Values = Messages<v1::ListDistinctValuesResponse>;
 
+/// Key and value of a group, as JSON.
+type Texts = (Bytes, Bytes);
+
 /// Starts to group.
 pub(super) async fn group(
     client: &Client,
@@ -32,10 +36,7 @@ pub(super) async fn group(
     let groups = client.database(&request.database).group(request.key, aggregate);
     let cursor = narrowed(groups, request.filter, request.strict).await?;
     Ok(stream(cursor, |groups, skipped| {
-        let groups = groups.into_iter().map(|group| v1::Group {
-            key: group.key.to_json().into(),
-            value: group.value.to_json().into(),
-        });
+        let groups = groups.into_iter().map(|(key, value)| v1::Group { key, value });
         v1::GroupDocumentsResponse { groups: groups.collect(), skipped }
     }))
 }
@@ -48,7 +49,7 @@ pub(super) async fn distinct(
     let groups = client.database(&request.database).distinct(request.lambda);
     let cursor = narrowed(groups, request.filter, request.strict).await?;
     Ok(stream(cursor, |groups, skipped| {
-        let values = groups.into_iter().map(|group| group.key.to_json().into());
+        let values = groups.into_iter().map(|(key, _count)| key);
         v1::ListDistinctValuesResponse { values: values.collect(), skipped }
     }))
 }
@@ -90,7 +91,7 @@ fn aggregate(wanted: v1::Aggregate) -> psdb::Result<Aggregate> {
 /// Messages made of batches of groups.
 fn stream<T: Send + 'static>(
     cursor: GroupCursor,
-    message: fn(Vec<Group>, Option<v1::SkippedDocuments>) -> T,
+    message: fn(Vec<Texts>, Option<v1::SkippedDocuments>) -> T,
 ) -> Messages<T> {
     let messages = unfold(Some(cursor), move |cursor| async move {
         let mut cursor = cursor?;
@@ -106,14 +107,15 @@ fn stream<T: Send + 'static>(
 }
 
 /// Reads one message's groups, and whether they were the last.
-async fn batch(cursor: &mut GroupCursor) -> psdb::Result<(Vec<Group>, SkippedDocuments, bool)> {
+async fn batch(cursor: &mut GroupCursor) -> psdb::Result<(Vec<Texts>, SkippedDocuments, bool)> {
     let (mut groups, mut bytes) = (Vec::new(), 0);
     while groups.len() < BATCH_RESULTS && bytes < BATCH_BYTES {
         let Some(group) = cursor.next().await.transpose()? else {
             return Ok((groups, cursor.skipped(), true));
         };
-        bytes += group.key.to_json().len() + group.value.to_json().len();
-        groups.push(group);
+        let (key, value) = (Bytes::from(group.key.to_json()), Bytes::from(group.value.to_json()));
+        bytes += key.len() + value.len();
+        groups.push((key, value));
     }
     Ok((groups, cursor.skipped(), false))
 }

@@ -13,7 +13,7 @@ use psdb::client::{Cursor, Find, SelectedCursor};
 use psdb::proto::v1;
 use psdb::transport::message::SkippedDocuments;
 use psdb::wire::document;
-use psdb::{Client, Document, Error, Value};
+use psdb::{Client, Document, Error};
 use tonic::Status;
 
 use super::failed;
@@ -132,29 +132,16 @@ async fn page(
     let (size, token) = (u64::from(request.page_size), request.page_token);
     let token = (!token.is_empty()).then_some(token);
     let selects = request.select.is_some();
-    let (results, next, skipped) = match request.select {
+    let page = match request.select {
         Some(select) => {
-            let page = query.select(select).page_size(size);
-            let page = match token {
-                Some(token) => page.page(token).await?,
-                None => page.await?,
-            };
-            let values = page.results.iter().map(Value::to_json).collect::<Vec<_>>();
-            (values, page.next_token, page.skipped)
+            let page = query.select(select).page_size(size).after(token).await?;
+            page.map(|value| value.to_json())
         }
-        None => {
-            let page = query.page_size(size);
-            let page = match token {
-                Some(token) => page.page(token).await?,
-                None => page.await?,
-            };
-            let documents = page.results.iter().map(Document::to_json).collect();
-            (documents, page.next_token, page.skipped)
-        }
+        None => query.page_size(size).after(token).await?.map(|document| document.to_json()),
     };
     let mut messages = vec![v1::QueryDocumentsResponse::default()];
     let mut bytes = 0;
-    for json in results {
+    for json in page.results {
         let last = messages.last().expect("there is one from the start");
         let count = last.documents.len() + last.values.len();
         if count >= BATCH_RESULTS || bytes >= BATCH_BYTES {
@@ -167,8 +154,8 @@ async fn page(
         list.push(json.into());
     }
     let last = messages.last_mut().expect("there is one from the start");
-    last.skipped = Some(document::from_skipped(&skipped));
-    last.next_page_token = next.unwrap_or_default();
+    last.skipped = Some(document::from_skipped(&page.skipped));
+    last.next_page_token = page.next_token.unwrap_or_default();
     Ok(messages)
 }
 

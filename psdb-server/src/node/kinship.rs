@@ -1,21 +1,21 @@
-//! Finds out that a master's directory belongs to another cluster than its peers do.
+//! Finds out that a node's directory belongs to another cluster than the masters it was told of.
 //!
-//! Such a master is a member of a group whose other members are gone; its peers refuse it at every
-//! handshake, and it would wait for ever. So it asks the peers it was told of which cluster they are
-//! of, as a stranger that every node answers:
+//! Such a node is refused at every handshake, and would wait for ever: a master for the members of a
+//! group that are gone, a worker for masters that listen to it. So it asks the masters it was told of
+//! which cluster they are of, as a stranger that every node answers:
 //!
 //! ```text
 //! one of them is of our cluster     ─► all is well, nobody asks again
 //! most masters are of another one   ─► stop, and say so
 //! they do not answer, or know none  ─► ask again
 //! ```
-//! Invariant: a master whose peers are of its cluster never stops because of one that is not.
+//! Invariant: a node of whose masters one is of its cluster never stops because of the others.
 //!
-//! Left out: workers, which learn it from the masters' answer to a heartbeat.
+//! Left out: nodes that were removed from their cluster, which the masters tell them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use psdb::Address;
 use psdb::proto::internal::HandshakeRequest;
 use psdb::proto::internal::transport_service_client::TransportServiceClient;
@@ -24,13 +24,14 @@ use tonic::transport::Endpoint;
 
 use super::local::Local;
 use crate::exit::Failure;
+use crate::settings::Role;
 
 /// Between two rounds of questions.
 const EVERY: Duration = Duration::from_secs(2);
-/// How long one peer may take to answer.
+/// How long one master may take to answer.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// What the answers of the peers come to.
+/// What the answers of the masters come to.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Kin,
@@ -39,21 +40,52 @@ enum Verdict {
     Stranger(u64),
 }
 
-/// Returns when the masters called `peers` turn out to be of another cluster than this node.
-pub(super) async fn estranged(local: &Local, peers: &BTreeMap<String, Address>) -> Failure {
-    let own_name = &local.entry().name;
-    let others: Vec<&Address> =
-        peers.iter().filter(|(name, _)| *name != own_name).map(|(_, address)| address).collect();
+/// The masters that a node was told of.
+struct Told {
+    /// Where the others of them are.
+    others: Vec<Address>,
+    /// How many they are, this node included if it is one.
+    count: usize,
+    /// The setting that named them.
+    setting: &'static str,
+    /// How a node starts anew.
+    anew: &'static str,
+}
+
+impl Told {
+    fn of(role: &Role, own_name: &str) -> Told {
+        match role {
+            Role::Master { peers, .. } => {
+                let others = peers.iter().filter(|(name, _)| *name != own_name);
+                let others: Vec<_> = others.map(|(_, address)| address.clone()).collect();
+                let (count, anew) = (others.len() + 1, " and --join");
+                Told { others, count, setting: "the other masters in --peers", anew }
+            }
+            Role::Worker { masters, .. } => Told {
+                others: masters.clone(),
+                count: masters.len(),
+                setting: "the masters in --masters",
+                anew: "",
+            },
+            Role::Dev { .. } => Told { others: Vec::new(), count: 1, setting: "", anew: "" },
+        }
+    }
+}
+
+/// Returns when the masters that `role` names turn out to be of another cluster than this node.
+pub(super) async fn estranged(local: &Local, role: &Role) -> Failure {
+    let told = Told::of(role, &local.entry().name);
+    if told.others.is_empty() {
+        return std::future::pending().await;
+    }
     loop {
         if let Some(own) = local.directory().identity().cluster {
-            let mut clusters = Vec::new();
-            for address in &others {
-                clusters.extend(cluster_of(address).await);
-            }
-            match judge(own, &clusters, others.len() + 1) {
+            let clusters = join_all(told.others.iter().map(cluster_of)).await;
+            let clusters: Vec<u64> = clusters.into_iter().flatten().collect();
+            match judge(own, &clusters, told.count) {
                 Verdict::Kin => return std::future::pending().await,
                 Verdict::Unknown => {}
-                Verdict::Stranger(theirs) => return refused(local, own, theirs),
+                Verdict::Stranger(theirs) => return refused(local, own, theirs, &told),
             }
         }
         tokio::time::sleep(EVERY).await;
@@ -69,11 +101,12 @@ fn judge(own: u64, clusters: &[u64], masters: usize) -> Verdict {
     clusters.iter().find(most).map_or(Verdict::Unknown, |cluster| Verdict::Stranger(*cluster))
 }
 
-fn refused(local: &Local, own: u64, theirs: u64) -> Failure {
+fn refused(local: &Local, own: u64, theirs: u64, told: &Told) -> Failure {
+    let Told { setting, anew, .. } = told;
     Failure::configuration(format!(
-        "directory {} belongs to cluster {own:016x}, but the other masters in --peers are of cluster \
-         {theirs:016x}; point the node to its own masters, or start it under a new name with an \
-         empty directory and --join",
+        "directory {} belongs to cluster {own:016x}, but {setting} are of cluster {theirs:016x}; \
+         point the node to its own masters, or start it under a new name with an empty \
+         directory{anew}",
         local.directory().path().display()
     ))
 }
@@ -98,7 +131,7 @@ async fn cluster_of(address: &Address) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    //! Proves that one foreign peer stops nobody, and a majority of them does.
+    //! Proves that a minority of foreign masters stops nobody, and a majority of them does.
 
     use super::*;
 
@@ -107,6 +140,7 @@ mod tests {
         for (clusters, masters, verdict) in [
             (&[][..], 3, Verdict::Unknown),
             (&[], 1, Verdict::Unknown),
+            (&[2], 1, Verdict::Stranger(2)),
             (&[2], 2, Verdict::Unknown),
             (&[2], 3, Verdict::Unknown),
             (&[2, 1], 3, Verdict::Kin),

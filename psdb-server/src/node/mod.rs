@@ -7,13 +7,18 @@
 //! ```
 //! Ports come first, since a node's address is part of what it tells the cluster.
 //!
+//! A node that can be none any more ends, says why, and whoever started it decides ([`NodeHandler::failed`]).
+//! After a failed write or sync nothing is known of the disk, so a group stops for good; a node that
+//! went on without some of its groups would look alive and be none. So with one whose directory was wiped
+//! or restored from an old copy, which must not vote with what it has forgotten, and after a panic of the
+//! engine, which says nothing.
+//!
 //! Left out: a whole cluster in one process (`dev`).
 
 mod kinship;
 mod local;
 mod loopback;
 mod membership;
-mod watchdog;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -53,19 +58,14 @@ pub(crate) async fn run(settings: &Settings) -> Result<(), Failure> {
     let doors = Doors { api, target: node.local.clone(), stopping: stopping.clone() };
     let serving = serve::start(&doors, clients, Some(peers));
     println!("{ready}");
-    let estranged = async {
-        match &settings.role {
-            Role::Master { peers, .. } => kinship::estranged(&node.local, peers).await,
-            Role::Worker { .. } | Role::Dev { .. } => std::future::pending().await,
-        }
-    };
+    let estranged = kinship::estranged(&node.local, &settings.role);
     let following = membership::follow(&node.local, &node.client);
     let ended = tokio::select! {
         biased;
         never = following => match never {},
         () = signals::stopped(stopping) => Ok(()),
         failure = estranged => Err(failure),
-        failure = watchdog::watch(&node.handler) => Err(failure),
+        failed = node.handler.failed() => Err(Failure::from(failed)),
     };
     serving.drain().await;
     let closed = node.stop().await;

@@ -15,22 +15,13 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
 use super::deadline::eventually;
-use super::processes::Processes;
+use super::processes::{Processes, channel};
 
 /// A master and a worker, and a database called `notes`.
 async fn small_cluster() -> Processes {
     let cluster = Processes::start(1, 1, 2).await;
-    let client = cluster.client(&["m1"]).await;
-    eventually("a database is created", Duration::from_secs(30), || async {
-        client.create_database("notes").await
-    })
-    .await;
+    cluster.serving(&["m1"], |client| client.create_database("notes")).await;
     cluster
-}
-
-async fn channel(address: &str) -> Channel {
-    let endpoint = Channel::from_shared(format!("http://{address}")).expect("it is an address");
-    endpoint.connect().await.expect("somebody listens there")
 }
 
 async fn documents(cluster: &Processes, node: &str) -> DocumentServiceClient<Channel> {

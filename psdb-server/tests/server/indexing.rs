@@ -12,23 +12,14 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::deadline::eventually;
-use super::processes::Processes;
+use super::processes::{Processes, channel};
 
 async fn items(cluster: &Processes) -> Client {
-    let client = cluster.client(&["m1"]).await;
-    eventually("a database is created", Duration::from_secs(30), || async {
-        client.create_database("items").shards(2).await
-    })
-    .await;
+    let client = cluster.serving(&["m1"], |client| client.create_database("items").shards(2)).await;
     let document = |n: u32| serde_json::json!({"_id": format!("i{n:03}"), "k": n % 3, "n": n});
     let results = client.database("items").insert_many((0..300).map(document)).await;
     assert!(results.expect("it answers").iter().all(Result::is_ok));
     client
-}
-
-async fn channel(cluster: &Processes, node: &str) -> Channel {
-    let endpoint = Channel::from_shared(format!("http://{}", cluster.clients[node]));
-    endpoint.expect("an address").connect().await.expect("somebody listens there")
 }
 
 fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, reason: &str) -> Status {
@@ -52,8 +43,8 @@ fn index_on(fields: &[&str], name: &str) -> v1::CreateIndexRequest {
 async fn indexes_come_and_go_and_a_policy_holds_everywhere() {
     let cluster = Processes::start(1, 2, 2).await;
     let _client = items(&cluster).await;
-    let mut databases = DatabaseServiceClient::new(channel(&cluster, "w1").await);
-    let mut documents = DocumentServiceClient::new(channel(&cluster, "w2").await);
+    let mut databases = DatabaseServiceClient::new(channel(&cluster.clients["w1"]).await);
+    let mut documents = DocumentServiceClient::new(channel(&cluster.clients["w2"]).await);
     let update = |deny| v1::UpdateDatabaseRequest {
         name: "items".into(),
         deny_full_scan: Some(deny),
@@ -127,7 +118,7 @@ async fn pages_go_on_through_any_node() {
     let _client = items(&cluster).await;
     let mut nodes = Vec::new();
     for node in ["m1", "w1", "w2"] {
-        nodes.push(DocumentServiceClient::new(channel(&cluster, node).await));
+        nodes.push(DocumentServiceClient::new(channel(&cluster.clients[node]).await));
     }
     let request = v1::QueryDocumentsRequest {
         database: "items".into(),

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use psdb::proto::v1;
 use psdb::proto::v1::cluster_service_client::ClusterServiceClient;
-use tonic::transport::Channel;
 
 use super::deadline::eventually;
-use super::processes::Processes;
+use super::processes::{Processes, channel};
 
 /// How long a change of members may take.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -17,20 +16,15 @@ const DOCUMENTS: usize = 200;
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_and_masters_come_and_go() {
     let mut cluster = Processes::start(3, 2, 4).await;
-    let client = cluster.client(&["m1", "m2", "m3"]).await;
-    eventually("the cluster serves", Duration::from_secs(30), || async {
-        client.create_database("notes").await
-    })
-    .await;
+    let client =
+        cluster.serving(&["m1", "m2", "m3"], |client| client.create_database("notes")).await;
     let notes = client.database("notes");
     let documents = (0..DOCUMENTS).map(|n| serde_json::json!({"_id": format!("n{n}"), "n": n}));
     let results = notes.insert_many(documents).await.expect("it answers");
     assert!(results.iter().all(Result::is_ok));
 
     cluster.add("w3").await;
-    let endpoint = Channel::from_shared(format!("http://{}", cluster.clients["w2"]));
-    let channel = endpoint.expect("it is an address").connect().await.expect("it serves");
-    let mut members = ClusterServiceClient::new(channel);
+    let mut members = ClusterServiceClient::new(channel(&cluster.clients["w2"]).await);
     eventually("the new worker is known", LIMIT, || async {
         let workers = client.workers().await.map_err(|error| error.to_string())?;
         if workers.len() == 3 { Ok(()) } else { Err(format!("{workers:?}")) }

@@ -18,10 +18,9 @@ use psdb::proto::v1::database_service_client::DatabaseServiceClient;
 use psdb::proto::v1::document_service_client::DocumentServiceClient;
 use psdb::transport::message::{MasterRequest, MasterResponse, Reply, ShardRequest, ShardResponse};
 use psdb::{Client, GroupId, ShardId};
-use tonic::transport::Channel;
 
 use super::deadline::eventually;
-use super::processes::{Place, Processes, names};
+use super::processes::{Place, Processes, channel, names};
 
 /// How soon after a cut somebody else must take writes.
 const TAKE_OVER: Duration = Duration::from_secs(15);
@@ -148,11 +147,6 @@ async fn six(test: &str, number: u8) -> Option<(Namespaces, Processes)> {
             None
         }
     }
-}
-
-async fn channel(address: &str) -> Channel {
-    let endpoint = Channel::from_shared(format!("http://{address}")).expect("it is an address");
-    endpoint.connect().await.expect("this process is never cut off")
 }
 
 /// Asks one node through its clients' door, as the smart client does.

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use psdb::client::CreateDatabase;
+use tonic::transport::Channel;
+
 use super::deadline::eventually;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_psdb-server");
@@ -114,6 +117,12 @@ impl Drop for Process {
     }
 }
 
+/// A connection to whoever listens at `address`.
+pub(crate) async fn channel(address: &str) -> Channel {
+    let endpoint = Channel::from_shared(format!("http://{address}")).expect("it is an address");
+    endpoint.connect().await.expect("somebody listens there")
+}
+
 /// Ports nobody listens on now.
 pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     let listeners: Vec<_> =
@@ -206,6 +215,24 @@ impl Processes {
         let seeds: Vec<&str> = nodes.iter().map(|name| self.clients[*name].as_str()).collect();
         let url = format!("psdb://{}", seeds.join(","));
         psdb::connect(&url).await.expect("a node answers")
+    }
+
+    /// As [`Processes::client`], once the cluster serves: a database can be created.
+    pub(crate) async fn serving(
+        &self,
+        nodes: &[&str],
+        create: impl Fn(&psdb::Client) -> CreateDatabase,
+    ) -> psdb::Client {
+        let client = self.client(nodes).await;
+        eventually("the cluster serves", READY_LIMIT, || create(&client).into_future()).await;
+        client
+    }
+
+    /// The master that leads.
+    pub(crate) async fn leading_master(&self, client: &psdb::Client) -> String {
+        let masters = eventually("the masters answer", 2 * READY_LIMIT, || client.masters()).await;
+        let leader = masters.iter().find(|master| master.leads).expect("one of them leads");
+        self.name_of(leader.address.as_str())
     }
 
     /// The node with this peer address.

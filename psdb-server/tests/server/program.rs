@@ -76,11 +76,7 @@ async fn a_directory_in_use_is_75_and_anothers_is_78() {
 #[tokio::test]
 async fn a_worker_that_lost_its_directory_ends_with_78_and_the_way_out() {
     let mut cluster = Processes::start(1, 1, 2).await;
-    let client = cluster.client(&["m1"]).await;
-    eventually("the worker is known", Duration::from_secs(30), || async {
-        client.create_database("notes").await
-    })
-    .await;
+    cluster.serving(&["m1"], |client| client.create_database("notes")).await;
     cluster.node("w1").kill();
     std::fs::remove_dir_all(cluster.directory().join("w1")).expect("it can be removed");
     let worker = cluster.node("w1");
@@ -92,12 +88,8 @@ async fn a_worker_that_lost_its_directory_ends_with_78_and_the_way_out() {
 #[tokio::test]
 async fn a_master_with_the_directory_of_another_cluster_ends_with_78() {
     let mut cluster = Processes::start(3, 1, 2).await;
-    let client = cluster.client(&["m1", "m2", "m3"]).await;
     // It takes a founded cluster to have databases.
-    eventually("the cluster serves", Duration::from_secs(30), || async {
-        client.create_database("notes").await
-    })
-    .await;
+    cluster.serving(&["m1", "m2", "m3"], |client| client.create_database("notes")).await;
     for node in cluster.nodes.values_mut() {
         node.kill();
     }
@@ -111,11 +103,7 @@ async fn a_master_with_the_directory_of_another_cluster_ends_with_78() {
         cluster.node(name).start().await;
     }
     cluster.add("w2").await;
-    let client = cluster.client(&["m1", "m2", "m3"]).await;
-    eventually("a new cluster is founded", Duration::from_secs(30), || async {
-        client.create_database("anew").await
-    })
-    .await;
+    cluster.serving(&["m1", "m2", "m3"], |client| client.create_database("anew")).await;
     cluster.node("m3").kill();
     std::fs::remove_dir_all(&place).expect("it can be removed");
     std::fs::rename(&aside, &place).expect("it can be moved");
@@ -127,15 +115,32 @@ async fn a_master_with_the_directory_of_another_cluster_ends_with_78() {
     assert!(stranger.errors().contains("with an empty directory and --join"));
 }
 
+#[tokio::test]
+async fn a_worker_with_the_directory_of_another_cluster_ends_with_78() {
+    let mut cluster = Processes::start(1, 1, 2).await;
+    cluster.serving(&["m1"], |client| client.create_database("notes")).await;
+    for node in cluster.nodes.values_mut() {
+        node.kill();
+    }
+    // The masters begin anew at the same address, with another worker.
+    std::fs::remove_dir_all(cluster.directory().join("m1")).expect("it can be removed");
+    cluster.node("m1").start().await;
+    cluster.add("w2").await;
+    let client = cluster.serving(&["m1"], |client| client.create_database("anew")).await;
+    let stranger = cluster.node("w1");
+    stranger.start().await;
+    assert_eq!(stranger.end().await.code(), Some(78), "{}", stranger.errors());
+    assert!(stranger.errors().contains("belongs to cluster"), "{}", stranger.errors());
+    assert!(stranger.errors().contains("the masters in --masters are of cluster"));
+    client.create_database("after").await.expect("the others go on");
+}
+
 /// Its vote could elect a leader that lacks what was acknowledged. The others must not suffer.
 #[tokio::test]
 async fn a_master_that_lost_its_directory_ends_with_78_and_the_others_go_on() {
     let mut cluster = Processes::start(3, 1, 2).await;
-    let client = cluster.client(&["m1", "m2", "m3"]).await;
-    eventually("the cluster serves", Duration::from_secs(30), || async {
-        client.create_database("notes").await
-    })
-    .await;
+    let client =
+        cluster.serving(&["m1", "m2", "m3"], |client| client.create_database("notes")).await;
     let masters = client.masters().await.expect("the masters answer");
     let leader = masters.iter().find(|master| master.leads).expect("one leads").name.clone();
     let wiped = ["m1", "m2", "m3"].into_iter().find(|name| *name != leader).expect("two others");
@@ -155,11 +160,8 @@ async fn a_master_that_lost_its_directory_ends_with_78_and_the_others_go_on() {
 #[tokio::test]
 async fn a_master_restored_from_an_older_copy_ends_with_78_at_every_start() {
     let mut cluster = Processes::start(3, 1, 2).await;
-    let client = cluster.client(&["m1", "m2", "m3"]).await;
-    eventually("the cluster serves", Duration::from_secs(30), || async {
-        client.create_database("notes").await
-    })
-    .await;
+    let client =
+        cluster.serving(&["m1", "m2", "m3"], |client| client.create_database("notes")).await;
     assert_eq!(cluster.node("m2").stop("-TERM").await.code(), Some(0));
     let (place, copy) = (cluster.directory().join("m2"), cluster.directory().join("copy"));
     copy_directory(&place, &copy);

@@ -6,9 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use super::deadline::eventually;
 use super::processes::Processes;
 
 const PACKAGES: [&str; 3] = ["grpcio", "grpcio-reflection", "grpcio-status"];
@@ -55,11 +53,7 @@ async fn a_python_client_by_reflection_alone() {
         }
     };
     let cluster = Processes::start(1, 2, 4).await;
-    let client = cluster.client(&["m1"]).await;
-    eventually("the cluster serves", Duration::from_secs(30), || async {
-        client.create_database("ready").await
-    })
-    .await;
+    cluster.serving(&["m1"], |client| client.create_database("ready")).await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/reflection.py");
     let address = cluster.clients["w1"].clone();
     let ran =

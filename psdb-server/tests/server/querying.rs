@@ -1,8 +1,6 @@
 //! Proves that queries over gRPC select, group, list values, explain and are strict, each answer being
 //! what the same question in Rust gives.
 
-use std::time::Duration;
-
 use psdb::proto::v1;
 use psdb::proto::v1::AggregateFunction as Function;
 use psdb::proto::v1::document_service_client::DocumentServiceClient;
@@ -10,25 +8,21 @@ use psdb::wire::status::reason_of;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
-use super::deadline::eventually;
-use super::processes::Processes;
+use super::processes::{Processes, channel};
 
 /// A cluster with the database `items`: `k` is 0, 1 or 2, `n` counts to 29, and one has neither.
 async fn items() -> (Processes, DocumentServiceClient<Channel>) {
     let cluster = Processes::start(1, 1, 2).await;
-    let client = cluster.client(&["m1"]).await;
-    eventually("a database is created", Duration::from_secs(30), || async {
-        client.create_database("items").index("k").shards(2).await
-    })
-    .await;
+    let client = cluster
+        .serving(&["m1"], |client| client.create_database("items").index("k").shards(2))
+        .await;
     let items = client.database("items");
     let document = |n: u32| serde_json::json!({"_id": format!("i{n:02}"), "k": n % 3, "n": n});
     let results = items.insert_many((0..30).map(document)).await.expect("it answers");
     assert!(results.iter().all(Result::is_ok));
     items.insert_json("{\"_id\": \"bare\"}").await.expect("it is inserted");
-    let endpoint = Channel::from_shared(format!("http://{}", cluster.clients["w1"]));
-    let channel = endpoint.expect("an address").connect().await.expect("somebody listens there");
-    (cluster, DocumentServiceClient::new(channel))
+    let documents = DocumentServiceClient::new(channel(&cluster.clients["w1"]).await);
+    (cluster, documents)
 }
 
 async fn all<T>(answer: Result<tonic::Response<Streaming<T>>, Status>) -> Result<Vec<T>, Status> {

@@ -6,9 +6,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Duration;
 
-use super::deadline::eventually;
 use super::processes::{BINARY, Processes};
 
 /// One of each kind of command, mistakes included.
@@ -100,11 +98,7 @@ async fn the_shell_answers_the_same_on_a_cluster_as_embedded() {
         return;
     }
     let cluster = Processes::start(1, 3, 4).await;
-    let client = cluster.client(&["m1"]).await;
-    eventually("the cluster serves", Duration::from_secs(30), || async {
-        client.create_database("ready").await
-    })
-    .await;
+    let client = cluster.serving(&["m1"], |client| client.create_database("ready")).await;
     client.delete_database("ready").await.expect("it is deleted");
     let directory = tempfile::tempdir().expect("a directory for the test");
     let data = directory.path().display().to_string();

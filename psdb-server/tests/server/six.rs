@@ -104,12 +104,6 @@ async fn verify(client: &Client, source: &Source, acknowledged: &[usize]) {
     assert!(stored.keys().all(|id| known.contains(id)), "there is a document nobody wrote");
 }
 
-async fn leading_master(client: &Client, cluster: &Processes) -> String {
-    let masters = client.masters().await.expect("the masters answer");
-    let leader = masters.iter().find(|master| master.leads).expect("one of them leads");
-    cluster.name_of(leader.address.as_str())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_acknowledged_document_survives_crashes_of_a_whole_cluster() {
     let mut cluster = Processes::start(3, 3, 8).await;
@@ -139,7 +133,7 @@ async fn every_acknowledged_document_survives_crashes_of_a_whole_cluster() {
         if so_far >= 4 * BATCH { Ok(()) } else { Err(so_far) }
     })
     .await;
-    let leader = leading_master(&admin, &cluster).await;
+    let leader = cluster.leading_master(&admin).await;
     cluster.node(&leader).kill();
     cluster.node("w2").kill();
     assert!(imports.iter().any(|(_, task)| !task.is_finished()), "the crash came too late");

@@ -105,18 +105,12 @@ async fn settled(
     .await;
 }
 
-async fn leading_master(client: &Client, cluster: &Processes) -> String {
-    let masters = eventually("the masters answer", LIMIT, || client.masters()).await;
-    let leader = masters.iter().find(|master| master.leads).expect("one of them leads");
-    cluster.name_of(leader.address.as_str())
-}
-
 /// Adds a master, removes the one that leads, and stops its process.
 async fn replace_the_leading_master(client: &Client, cluster: &mut Processes) {
     cluster.add("m4").await;
     let address = psdb::Address::from(cluster.peers["m4"].as_str());
     eventually("m4 votes", LIMIT, || client.add_master("m4", address.clone())).await;
-    let leader = leading_master(client, cluster).await;
+    let leader = cluster.leading_master(client).await;
     eventually("the leader is removed", LIMIT, || client.remove_master(&leader)).await;
     cluster.node(&leader).kill();
     let left = eventually("the others answer", LIMIT, || client.masters()).await;
@@ -143,11 +137,9 @@ async fn verify(client: &Client, acknowledged: &[Vec<String>]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_join_drain_die_and_return_while_documents_flow() {
     let mut cluster = start().await;
-    let client = cluster.client(&["m1", "m2", "m3"]).await;
-    eventually("the cluster serves", LIMIT, || async {
-        client.create_database("flow").shards(SHARDS).await
-    })
-    .await;
+    let client = cluster
+        .serving(&["m1", "m2", "m3"], |client| client.create_database("flow").shards(SHARDS))
+        .await;
     let writers = Writers::start(&cluster, &[&["m1", "w1", "w2"], &["w2", "w3", "m3"]]).await;
 
     cluster.add("w4").await;

@@ -73,20 +73,26 @@ pub struct ObjectRef<'a> {
     pub(crate) body: &'a [u8],
 }
 
+/// The bytes after which most fields of a name and a small value have ended.
+const SHORT_FIELD: usize = 28;
+
 /// Where a field was found last time: which one in the order of writing. Any number is right; a
 /// good one saves a search. Threads may share it.
 #[derive(Debug, Default)]
 pub(crate) struct Place(AtomicU32);
 
+#[inline]
 pub(crate) fn word(bytes: &[u8], at: usize) -> usize {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize
 }
 
+#[inline]
 fn eight(bytes: &[u8]) -> [u8; 8] {
     [0, 1, 2, 3, 4, 5, 6, 7].map(|at| bytes[at])
 }
 
 /// Reads the value whose tag is the first of `bytes`; what follows it does not matter.
+#[inline]
 fn read_value(bytes: &[u8]) -> ValueRef<'_> {
     let payload = &bytes[1..];
     let sized = |payload: &'_ [u8]| 4..4 + word(payload, 0);
@@ -108,12 +114,14 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("strings were validated")
 }
 
+#[inline]
 fn count(body: &[u8]) -> usize {
     word(body, body.len() - 4)
 }
 
 impl<'a> ArrayRef<'a> {
     /// How many elements there are.
+    #[inline]
     pub fn len(&self) -> usize {
         count(self.body)
     }
@@ -141,6 +149,7 @@ impl<'a> ArrayRef<'a> {
 
 impl<'a> ObjectRef<'a> {
     /// How many fields there are.
+    #[inline]
     pub fn len(&self) -> usize {
         count(self.body)
     }
@@ -160,6 +169,7 @@ impl<'a> ObjectRef<'a> {
     /// Documents of a database mostly have their fields in one order, so a query that keeps a
     /// place per field finds it with one comparison instead of a search, whose steps are what a
     /// scan mostly waits for.
+    #[inline]
     pub(crate) fn get_near(&self, name: &str, place: &Place) -> Option<ValueRef<'a>> {
         let len = self.len();
         let near = place.0.load(Ordering::Relaxed) as usize;
@@ -178,17 +188,35 @@ impl<'a> ObjectRef<'a> {
     ///
     /// A scan waits for memory more than for anything else. One that touches some documents ahead
     /// waits for all of them at once.
+    #[inline]
     pub(crate) fn touch(&self) -> u8 {
         self.body[self.body.len() - 1]
     }
 
-    /// Touches the field that was last found at `place`; the answer means nothing.
+    /// Touches what says where the field stands that was last found at `place`; the answer means
+    /// nothing.
+    #[inline]
+    pub(crate) fn touch_table(&self, place: &Place) -> u8 {
+        self.entry_near(place) as u8
+    }
+
+    /// Touches the field that was last found at `place`, and where its value ends if that is short;
+    /// the answer means nothing.
+    #[inline]
     pub(crate) fn touch_near(&self, place: &Place) -> u8 {
+        let entry = self.entry_near(place);
+        self.body[entry] ^ self.body[(entry + SHORT_FIELD).min(self.body.len() - 1)]
+    }
+
+    /// Where the field begins that was last found at `place`; anywhere, if there is none.
+    #[inline]
+    fn entry_near(&self, place: &Place) -> usize {
         let (len, near) = (self.len(), place.0.load(Ordering::Relaxed) as usize);
-        if near < len { self.body[word(self.body, self.table(len) + 4 * near)] } else { 0 }
+        if near < len { word(self.body, self.table(len) + 4 * near) } else { 0 }
     }
 
     /// Where the offsets of the entries stand.
+    #[inline]
     fn table(&self, len: usize) -> usize {
         self.body.len() - 4 - if len > SORTED_ABOVE { 8 } else { 4 } * len
     }
@@ -225,10 +253,12 @@ impl<'a> ObjectRef<'a> {
         None
     }
 
+    #[inline]
     fn name_at(&self, entry: usize) -> &'a [u8] {
         &self.body[entry + 4..entry + 4 + word(self.body, entry)]
     }
 
+    #[inline]
     fn value_if_named(&self, entry: usize, name: &str) -> Option<ValueRef<'a>> {
         (self.name_at(entry) == name.as_bytes())
             .then(|| read_value(&self.body[entry + 4 + name.len()..]))

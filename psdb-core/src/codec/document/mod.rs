@@ -45,6 +45,17 @@ pub use metadata::{Metadata, RESERVED_FIELDS};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedDocument(Bytes);
 
+/// The object that valid bytes of a document hold.
+pub(crate) fn root_of(document: &[u8]) -> ObjectRef<'_> {
+    ObjectRef { body: &document[1..] }
+}
+
+impl<'d> From<&'d EncodedDocument> for ObjectRef<'d> {
+    fn from(document: &'d EncodedDocument) -> ObjectRef<'d> {
+        document.root()
+    }
+}
+
 impl EncodedDocument {
     /// Reads one JSON object, strictly, straight into the binary form.
     ///
@@ -117,7 +128,7 @@ impl EncodedDocument {
 
     /// The document as an object.
     pub fn root(&self) -> ObjectRef<'_> {
-        ObjectRef { body: &self.0[1..] }
+        root_of(&self.0)
     }
 
     /// The top-level field called `field`, found without decoding the others.

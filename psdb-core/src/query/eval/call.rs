@@ -105,26 +105,19 @@ impl<'a> Context<'a> {
         if !matches!(target, Object::Fields(_) | Object::Dict(_)) {
             self.attribute(&target, Method::Get.name())?;
         }
-        let computed = match key {
-            Key::Constant(_) => None,
-            Key::Computed(key) => Some(self.eval(key, env)?),
+        let wanted = match key {
+            Key::Constant(field) => Object::Str(Text::Borrowed(&field.name)),
+            Key::Computed(key) => self.eval(key, env)?,
         };
         let default = match default {
             Some(default) => self.eval(default, env)?,
             None => Object::None,
         };
-        let found = match (&target, key, &computed) {
-            (Object::Fields(fields), Key::Constant(field), _) => {
+        let found = match (&target, key) {
+            (Object::Fields(fields), Key::Constant(field)) => {
                 fields.get_near(&field.name, &field.place).map(Object::of)
             }
-            (_, Key::Constant(field), _) => {
-                lookup(&target, &Object::Str(Text::Borrowed(&field.name)), self.meter)?
-            }
-            (Object::Fields(fields), _, Some(Object::Str(name))) => {
-                fields.get(name).map(Object::of)
-            }
-            (_, _, Some(key)) => lookup(&target, key, self.meter)?,
-            (_, Key::Computed(_), None) => None,
+            _ => lookup(&target, &wanted, self.meter)?,
         };
         Ok(found.unwrap_or(default))
     }

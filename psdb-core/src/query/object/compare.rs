@@ -281,12 +281,7 @@ pub(in crate::query) fn ordered<'a>(
         return sets_ordered(comparator, a, b, meter);
     }
     let Some(order) = order(a, b, comparator, meter)? else { return Ok(false) };
-    Ok(match comparator {
-        Comparator::Less => order.is_lt(),
-        Comparator::LessEqual => order.is_le(),
-        Comparator::Greater => order.is_gt(),
-        _ => order.is_ge(),
-    })
+    Ok(comparator.holds(order).unwrap_or(false))
 }
 
 fn sets_ordered<'a>(

@@ -77,10 +77,12 @@ impl ValueCell {
 }
 
 /// The length of a valid cell at the beginning of `bytes`.
+#[inline]
 pub(super) fn cell_length(bytes: &[u8]) -> usize {
     KEY + slots::key_length(bytes) + value_bytes(u16_at(bytes, 2))
 }
 
+#[inline]
 fn value_bytes(length: u16) -> usize {
     if length == CHAIN { CHAIN_BYTES } else { usize::from(length) }
 }
@@ -105,6 +107,7 @@ impl Page {
     }
 
     /// The value of the `at`-th entry.
+    #[inline]
     pub(in crate::storage) fn value(&self, at: usize) -> Value<'_> {
         let cell = self.cell(at);
         let value = &cell[KEY + slots::key_length(cell)..];

@@ -94,12 +94,14 @@ impl Cells {
 }
 
 /// The length of a cell's key; any cell begins with it.
+#[inline]
 pub(super) fn key_length(cell: &[u8]) -> usize {
     usize::from(u16_at(cell, 0))
 }
 
 impl Page {
     /// Where the slots begin.
+    #[inline]
     fn slots(&self) -> usize {
         match self.kind() {
             Kind::Branch => branch::SLOTS,
@@ -107,6 +109,7 @@ impl Page {
         }
     }
 
+    #[inline]
     fn slot(&self, at: usize) -> usize {
         usize::from(u16_at(&self.bytes, self.slots() + at * SLOT_BYTES))
     }
@@ -119,6 +122,7 @@ impl Page {
         usize::from(u16_at(&self.bytes, GARBAGE))
     }
 
+    #[inline]
     fn cell_length(&self, offset: usize) -> usize {
         match self.kind() {
             Kind::Branch => branch::cell_length(&self.bytes[offset..]),
@@ -132,6 +136,7 @@ impl Page {
     }
 
     /// The `at`-th cell.
+    #[inline]
     pub(super) fn cell(&self, at: usize) -> &[u8] {
         let offset = self.slot(at);
         &self.bytes[offset..offset + self.cell_length(offset)]

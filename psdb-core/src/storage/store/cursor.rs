@@ -16,6 +16,7 @@ use super::value::read_chain;
 use super::{Root, read};
 use crate::storage::StorageError;
 use crate::storage::page::{Kind, Page, Pointer, Value};
+use crate::storage::pager::Pager;
 
 /// Which way a range goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub struct Range {
 }
 
 /// Lets values that stand in a page be handed out without copying them.
-struct Held(Arc<Page>);
+pub(super) struct Held(pub(super) Arc<Page>);
 
 impl AsRef<[u8]> for Held {
     fn as_ref(&self) -> &[u8] {
@@ -134,6 +135,20 @@ impl Range {
             self.path.clear();
         }
         found
+    }
+
+    /// The whole leaf that the next entry is in, all of whose entries are taken then.
+    pub(super) fn skip_leaf(&mut self) -> Result<Option<Arc<Page>>, StorageError> {
+        if self.advance()?.is_none() {
+            return Ok(None);
+        }
+        let Some((leaf, before)) = &mut self.leaf else { return Ok(None) };
+        *before = leaf.count();
+        Ok(Some(leaf.clone()))
+    }
+
+    pub(super) fn pager(&self) -> &Pager {
+        self.snapshot.pager()
     }
 
     /// How many entries there are from here on; a count ends when it has come to `bound`.

@@ -11,15 +11,18 @@
 //!
 //! Left out: exact counts (`cursor`).
 
+use std::sync::Arc;
+
 use super::Root;
 use super::read::check_depth;
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, Top};
 use crate::storage::StorageError;
-use crate::storage::page::{Kind, PageId};
+use crate::storage::page::{Kind, Page};
+use crate::storage::pager::Pager;
 
 /// Where a key stands in its tree.
 struct Place {
-    leaf: PageId,
+    leaf: Arc<Page>,
     /// How many entries of the leaf are below it.
     below: usize,
     /// Which part of all entries is below it, about.
@@ -33,43 +36,66 @@ impl Snapshot {
     ///
     /// As for [`Snapshot::get`].
     pub fn estimate(&self, tree: &[u8], low: &[u8], high: &[u8]) -> Result<u64, StorageError> {
-        let root = self.root(tree);
-        if low >= high {
-            return Ok(0);
-        }
-        let (Some(low), Some(high)) = (self.place(root, low)?, self.place(root, high)?) else {
-            return Ok(0);
-        };
-        if low.leaf == high.leaf {
-            return Ok((high.below - low.below) as u64);
-        }
-        let part = (high.part - low.part).clamp(0.0, 1.0);
-        Ok((part * root.entries as f64).round() as u64)
+        estimate(self.pager(), self.root(tree), None, low, high)
     }
+}
 
-    fn place(&self, root: Root, key: &[u8]) -> Result<Option<Place>, StorageError> {
-        let Some(mut pointer) = root.page else { return Ok(None) };
-        let (mut part, mut width, mut depth) = (0.0, 1.0, 0);
-        loop {
-            let page = self.pager().get(pointer)?;
-            match page.kind() {
-                Kind::Branch => {
-                    let (at, children) = (page.child_for(key), page.children());
-                    width /= children as f64;
-                    part += width * at as f64;
-                    depth += 1;
-                    check_depth(self.pager(), pointer, page.level(), depth)?;
-                    pointer = page.child(at);
-                }
-                Kind::Leaf => {
-                    let below = page.search(key).unwrap_or_else(|at| at);
-                    part += width * below as f64 / page.count().max(1) as f64;
-                    return Ok(Some(Place { leaf: pointer.id, below, part }));
-                }
-                Kind::Overflow => {
-                    let reason = "an overflow page stands where a leaf should";
-                    return Err(self.pager().corrupt(pointer.id, reason));
-                }
+/// The estimate for a tree, whose upper pages may be at hand.
+pub(super) fn estimate(
+    pager: &Pager,
+    root: Root,
+    top: Option<&Top>,
+    low: &[u8],
+    high: &[u8],
+) -> Result<u64, StorageError> {
+    if low >= high {
+        return Ok(0);
+    }
+    let Some(low) = place(pager, root, top, low)? else { return Ok(0) };
+    let below = low.leaf.search(high).unwrap_or_else(|at| at);
+    if below < low.leaf.count() {
+        return Ok(below.saturating_sub(low.below) as u64);
+    }
+    let Some(high) = place(pager, root, top, high)? else { return Ok(0) };
+    if Arc::ptr_eq(&low.leaf, &high.leaf) {
+        return Ok(high.below.saturating_sub(low.below) as u64);
+    }
+    let part = (high.part - low.part).clamp(0.0, 1.0);
+    Ok((part * root.entries as f64).round() as u64)
+}
+
+fn place(
+    pager: &Pager,
+    root: Root,
+    top: Option<&Top>,
+    key: &[u8],
+) -> Result<Option<Place>, StorageError> {
+    let Some(mut pointer) = root.page else { return Ok(None) };
+    let (mut part, mut width, mut depth, mut at) = (0.0, 1.0, 0, 0);
+    loop {
+        let kept = match (top, depth) {
+            (Some(top), 0) => Some(top.root()),
+            (Some(top), 1) => top.child(pager, at)?,
+            _ => None,
+        };
+        let page = kept.map_or_else(|| pager.get(pointer), |page| Ok(page.clone()))?;
+        match page.kind() {
+            Kind::Branch => {
+                at = page.child_for(key);
+                width /= page.children() as f64;
+                part += width * at as f64;
+                depth += 1;
+                check_depth(pager, pointer, page.level(), depth)?;
+                pointer = page.child(at);
+            }
+            Kind::Leaf => {
+                let below = page.search(key).unwrap_or_else(|at| at);
+                part += width * below as f64 / page.count().max(1) as f64;
+                return Ok(Some(Place { leaf: page, below, part }));
+            }
+            Kind::Overflow => {
+                let reason = "an overflow page stands where a leaf should";
+                return Err(pager.corrupt(pointer.id, reason));
             }
         }
     }

@@ -2,9 +2,13 @@
 //!
 //! Left out: ranges (`cursor`).
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::Root;
+use super::cursor::Held;
 use super::value::read_chain;
 use crate::storage::StorageError;
 use crate::storage::page::{Kind, Page, Pointer, Value};
@@ -81,6 +85,37 @@ pub(super) fn look_up_below<R>(
     follow(pager, root, met, key, look)
 }
 
+/// The value of `key` below a page that is at hand. One that stands in a leaf shares the leaf's memory.
+pub(super) fn shared_below(
+    pager: &Pager,
+    mut pointer: Pointer,
+    page: &Arc<Page>,
+    key: &[u8],
+) -> Result<Option<Bytes>, StorageError> {
+    let (mut page, mut depth) = (Cow::Borrowed(page), 0);
+    loop {
+        match meet(&page, key, &mut |value| page_part(&page, value)) {
+            Met::Child(child, level) => {
+                depth += 1;
+                check_depth(pager, pointer, level, depth)?;
+                pointer = child;
+            }
+            Met::Misplaced => return Err(misplaced(pager, pointer)),
+            found => return found.read(pager),
+        }
+        page = Cow::Owned(pager.get(pointer)?);
+    }
+}
+
+/// A part of a page, which stays in memory with it.
+fn page_part(page: &Arc<Page>, part: &[u8]) -> Bytes {
+    Bytes::from_owner(Held(Arc::clone(page))).slice_ref(part)
+}
+
+fn misplaced(pager: &Pager, pointer: Pointer) -> StorageError {
+    pager.corrupt(pointer.id, "an overflow page stands where a leaf should")
+}
+
 /// What a lookup of `key` meets on a page.
 fn meet<R>(page: &Page, key: &[u8], look: &mut impl FnMut(&[u8]) -> R) -> Met<R> {
     match page.kind() {
@@ -110,10 +145,7 @@ fn follow<R>(
                 check_depth(pager, pointer, level, depth)?;
                 pointer = child;
             }
-            Met::Misplaced => {
-                let reason = "an overflow page stands where a leaf should";
-                return Err(pager.corrupt(pointer.id, reason));
-            }
+            Met::Misplaced => return Err(misplaced(pager, pointer)),
             found => return Ok(found),
         }
         met = pager.with(pointer, |page| meet(page, key, &mut look))?;

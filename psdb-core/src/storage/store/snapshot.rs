@@ -13,7 +13,8 @@ use bytes::Bytes;
 
 use super::cursor::{Direction, Range};
 use super::eras::EraGuard;
-use super::{Catalog, Root, Shared, read};
+use super::leaves::Leaves;
+use super::{Catalog, Root, Shared, estimate, read};
 use crate::storage::StorageError;
 use crate::storage::page::{Kind, Page, Pointer};
 use crate::storage::pager::Pager;
@@ -104,6 +105,11 @@ impl Snapshot {
     pub fn iter(&self, tree: &[u8]) -> Range {
         self.range(tree, Bound::Unbounded, Bound::Unbounded, Direction::Ascending)
     }
+
+    /// All leaves of a tree in ascending order.
+    pub fn leaves(&self, tree: &[u8]) -> Leaves {
+        Leaves::new(self.iter(tree))
+    }
 }
 
 impl Snapshot {
@@ -140,7 +146,7 @@ impl Top {
     }
 
     /// The lowest page here that `key` is at or below, with the pointer to it.
-    fn page_for(&self, pager: &Pager, key: &[u8]) -> Result<(Pointer, &Page), StorageError> {
+    fn page_for(&self, pager: &Pager, key: &[u8]) -> Result<(Pointer, &Arc<Page>), StorageError> {
         if self.branches.is_empty() {
             return Ok((self.pointer, &self.page));
         }
@@ -195,6 +201,29 @@ impl Tree {
         let pager = self.snapshot.pager();
         let (pointer, page) = top.page_for(pager, key)?;
         read::look_up_below(pager, pointer, page, key, Bytes::copy_from_slice)?.read(pager)
+    }
+
+    /// As [`Tree::get`]; a value that stands in a leaf is not copied. It shares the page, which stays in
+    /// memory for as long as the value is held. Keep a copy of what is kept long.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Snapshot::get`].
+    pub fn get_shared(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
+        let Some(top) = &self.top else { return Ok(None) };
+        let pager = self.snapshot.pager();
+        let (pointer, page) = top.page_for(pager, key)?;
+        read::shared_below(pager, pointer, page, key)
+    }
+
+    /// About how many entries have keys from `low`, included, up to `high`, excluded; see
+    /// [`Snapshot::estimate`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Snapshot::get`].
+    pub fn estimate(&self, low: &[u8], high: &[u8]) -> Result<u64, StorageError> {
+        estimate::estimate(self.snapshot.pager(), self.root, self.top.as_deref(), low, high)
     }
 
     /// The entries whose keys lie within the bounds; see [`Snapshot::range`].

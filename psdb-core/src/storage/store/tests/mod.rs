@@ -29,7 +29,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{Opened, Snapshot, Store};
+use super::{LeafValue, Opened, Snapshot, Store};
 use crate::env::SimDisk;
 use crate::storage::StorageError;
 use crate::storage::pager::PageCache;
@@ -58,6 +58,19 @@ fn open(disk: &SimDisk) -> Result<(Store, Opened), StorageError> {
     Store::open(disk, path(), PageCache::new(TINY))
 }
 
+/// The values of a tree, read leaf by leaf.
+fn values(snapshot: &Snapshot, tree: &[u8]) -> Vec<Vec<u8>> {
+    let (mut leaves, mut values) = (snapshot.leaves(tree), Vec::new());
+    while let Some(leaf) = leaves.next_leaf().unwrap() {
+        leaf.touch();
+        values.extend(leaf.values().map(|value| match value {
+            LeafValue::Here(value) => value.to_vec(),
+            LeafValue::Elsewhere(chain) => leaves.read(chain).unwrap().to_vec(),
+        }));
+    }
+    values
+}
+
 /// Everything a snapshot shows, read by ranges; trees without entries left out.
 fn contents(snapshot: &Snapshot) -> Trees {
     let mut trees = Trees::new();
@@ -68,6 +81,7 @@ fn contents(snapshot: &Snapshot) -> Trees {
         });
         let entries: BTreeMap<_, _> = entries.collect();
         assert_eq!(entries.len() as u64, snapshot.entries(name));
+        assert!(values(snapshot, name).iter().eq(entries.values()), "leaves show the same");
         if !entries.is_empty() {
             trees.insert(name.to_vec(), entries);
         }
