@@ -20,6 +20,8 @@
 //!
 //! Left out: trees (`shard::index`), ranges (`query::planner`).
 
+use std::hint::black_box;
+
 use bytes::Bytes;
 
 use super::document::{ArrayRef, EncodedDocument, ObjectRef, Place, ValueRef};
@@ -97,9 +99,18 @@ impl IndexedFields {
         entries
     }
 
-    /// Touches what the entries of a document are made of; the answer means nothing.
-    pub(crate) fn touch(&self, document: ObjectRef<'_>) -> u8 {
-        self.places.0.iter().fold(0, |sum, place| sum ^ document.touch_near(place))
+    /// Touches what the entries of documents are made of, and their first fields, so that the
+    /// processor waits for all of it at once: where the tables end, the tables, the fields.
+    pub(crate) fn touch<'d, D: Iterator<Item = ObjectRef<'d>>>(&self, documents: impl Fn() -> D) {
+        let (places, first) = (&self.places.0, Place::default());
+        black_box(documents().fold(0, |sum, document| sum ^ document.touch()));
+        black_box(documents().fold(0, |sum, document| {
+            places.iter().fold(sum, |sum, place| sum ^ document.touch_table(place))
+        }));
+        black_box(documents().fold(0, |sum, document| {
+            let places = places.iter().chain([&first]);
+            places.fold(sum, |sum, place| sum ^ document.touch_near(place))
+        }));
     }
 
     /// Gives the entries of a document to `visit`, in ascending order, and whether a value of theirs

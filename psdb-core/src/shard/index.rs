@@ -15,7 +15,6 @@
 //!
 //! Left out: what an entry is (`codec::entry`), choosing an index (`query::planner`).
 
-use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -228,12 +227,9 @@ impl Index {
         changes.entry = entry;
     }
 
-    /// Touches what the entries of documents are made of, so that the processor waits for all of it
-    /// at once: the tables that say where fields stand, then the fields.
+    /// Touches what it needs of documents that are about to be added.
     pub(super) fn touch(&self, documents: &[EncodedDocument]) {
-        let roots = || documents.iter().map(EncodedDocument::root);
-        black_box(roots().fold(0, |sum, root| sum ^ root.touch()));
-        black_box(roots().fold(0, |sum, root| sum ^ self.fields.touch(root)));
+        self.fields.touch(|| documents.iter().map(EncodedDocument::root));
     }
 
     /// Makes the changes that were noted.

@@ -346,13 +346,15 @@ fn put_run(
     // Entries often come in order, and behind all others.
     let (mut put, mut new, mut last) = (0, 0, leaf.count().checked_sub(1));
     for (key, value) in entries {
-        if !bounds.contain(key) || !ValueCell::fits_inline(key, value.len()) {
-            break;
-        }
-        let (at, replaces) = match place_behind(leaf, last, key) {
-            Ok(at) if matches!(leaf.value(at), Value::Chain { .. }) => break,
-            Ok(at) => (at, true),
-            Err(at) => (at, false),
+        let place = if ValueCell::fits_inline(key, value.len()) {
+            place_near(leaf, bounds, last, key)
+        } else {
+            None
+        };
+        let (at, replaces) = match place {
+            Some(Ok(at)) if !matches!(leaf.value(at), Value::Chain { .. }) => (at, true),
+            Some(Err(at)) => (at, false),
+            Some(Ok(_)) | None => break,
         };
         cell.set(key, Value::Inline(value));
         if !leaf.put_entry(at, cell, replaces) {
@@ -365,19 +367,28 @@ fn put_run(
     (put, new)
 }
 
-/// Where `key` is in a leaf, or where it would be; looks next to the `last` place first.
-fn place_behind(leaf: &Page, last: Option<usize>, key: &[u8]) -> Result<usize, usize> {
-    let Some(next) = last.map(|last| last + 1).filter(|next| leaf.key(next - 1) < key) else {
-        return leaf.search(key);
-    };
-    if next == leaf.count() {
-        return Err(next);
+/// Where `key` is in a leaf, or where it would be; none, if it does not belong there. Looks next to
+/// the `last` place first.
+fn place_near(
+    leaf: &Page,
+    bounds: &Bounds,
+    last: Option<usize>,
+    key: &[u8],
+) -> Option<Result<usize, usize>> {
+    if let Some(next) = last.map(|last| last + 1)
+        && leaf.key(next - 1) < key
+    {
+        if next == leaf.count() {
+            return bounds.contain(key).then_some(Err(next));
+        }
+        // Between two keys of the leaf it is within its bounds.
+        match key.cmp(leaf.key(next)) {
+            Ordering::Less => return Some(Err(next)),
+            Ordering::Equal => return Some(Ok(next)),
+            Ordering::Greater => {}
+        }
     }
-    match key.cmp(leaf.key(next)) {
-        Ordering::Less => Err(next),
-        Ordering::Equal => Ok(next),
-        Ordering::Greater => leaf.search(key),
-    }
+    bounds.contain(key).then(|| leaf.search(key))
 }
 
 fn check_sizes(key: &[u8], value: &[u8]) -> Result<(), StorageError> {
