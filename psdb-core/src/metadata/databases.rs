@@ -21,9 +21,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::indexes::{IndexNews, check_indexes};
+use super::indexes::IndexNews;
 use super::{Metadata, Response, Settings, invalid, not_yet};
-use crate::transport::message::{DatabaseInfo, DatabaseState};
+use crate::transport::message::{DatabaseInfo, DatabaseState, IndexDefinition};
 use crate::types::{DatabaseId, Error, Result, ShardId, Timestamp};
 
 /// A clearing that is done.
@@ -102,7 +102,7 @@ impl Metadata {
             }
         }
         check_shards(&info.shards, settings)?;
-        check_indexes(&info.indexes)?;
+        IndexDefinition::check_all(&info.indexes)?;
         self.last_database += 1;
         let id = DatabaseId(self.last_database);
         self.names.insert(name.as_str().into(), id);

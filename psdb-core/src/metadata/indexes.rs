@@ -38,6 +38,7 @@ impl IndexNews {
 
 impl Metadata {
     pub(super) fn create_index(&mut self, name: &str, index: IndexDefinition) -> Result<Response> {
+        IndexDefinition::check_all(std::slice::from_ref(&index))?;
         let mut record = self.named(name)?;
         usable(name, record.info.state)?;
         let known = &record.info.indexes;
@@ -109,25 +110,4 @@ fn usable(name: &str, state: DatabaseState) -> Result<()> {
         DatabaseState::Deleting => Err(Error::DatabaseNotFound { name: name.into() }),
         DatabaseState::Ready | DatabaseState::Clearing => Ok(()),
     }
-}
-
-/// Checks that indexes can be told apart and order by something.
-pub(super) fn check_indexes(indexes: &[IndexDefinition]) -> Result<()> {
-    if indexes.len() > Limits::INDEXES {
-        return Err(invalid(format!(
-            "{} indexes; a database has at most {}",
-            indexes.len(),
-            Limits::INDEXES
-        )));
-    }
-    for (position, index) in indexes.iter().enumerate() {
-        if index.fields.is_empty() {
-            return Err(invalid(format!("index '{}' has no fields", index.name)));
-        }
-        let before = &indexes[..position];
-        if before.iter().any(|other| other.name == index.name) {
-            return Err(invalid(format!("index '{}' is defined twice", index.name)));
-        }
-    }
-    Ok(())
 }

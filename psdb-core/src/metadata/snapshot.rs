@@ -20,7 +20,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::databases::check_shards;
-use super::indexes::check_indexes;
 use super::locks::{LockRecord, check_record};
 use super::shards::check_complete;
 use super::{DatabaseRecord, Metadata, Settings, WorkerRecord};
@@ -28,7 +27,7 @@ use crate::codec::PageKey;
 use crate::codec::frames::{self, ReadError};
 use crate::raft::StateError;
 use crate::sharding::ShardMap;
-use crate::transport::message::DatabaseState;
+use crate::transport::message::{DatabaseState, IndexDefinition};
 use crate::types::{Epoch, NodeId, Result as Checked};
 
 /// One frame.
@@ -123,7 +122,10 @@ fn add_database(state: &mut Metadata, record: DatabaseRecord) -> Result<(), Stat
     if !in_order || info.id.0 == 0 || info.id.0 > state.last_database {
         return Err(damaged(format!("database id {} is out of order", info.id)));
     }
-    valid(check_shards(&info.shards, settings).and_then(|()| check_indexes(&info.indexes)))?;
+    valid(
+        check_shards(&info.shards, settings)
+            .and_then(|()| IndexDefinition::check_all(&info.indexes)),
+    )?;
     let tokens = [record.pending_clear, record.last_clear.map(|last| last.token)];
     if tokens.into_iter().flatten().any(|token| token > state.last_token)
         || record.pending_clear.is_some() != (info.state == DatabaseState::Clearing)

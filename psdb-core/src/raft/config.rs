@@ -22,6 +22,8 @@ pub struct RaftConfig {
     pub snapshot_after: u64,
     /// How many entries a snapshot covers are kept for followers that lag a little; 1,000.
     pub keep_entries: u64,
+    /// How many bytes these may have together; 64 MiB. Fewer entries are kept if they are large.
+    pub keep_bytes: u64,
     /// How many requests one log entry may carry; 1,024.
     pub batch_requests: usize,
     /// How many bytes of commands one log entry may carry, unless one command is larger; 4 MiB.
@@ -49,6 +51,7 @@ impl Default for RaftConfig {
             election_max: Duration::from_secs(1),
             snapshot_after: 10_000,
             keep_entries: 1_000,
+            keep_bytes: 64 << 20,
             batch_requests: 1_024,
             batch_bytes: 4 << 20,
             waiting_requests: 16_384,

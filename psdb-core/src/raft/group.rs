@@ -122,7 +122,7 @@ impl<S: StateMachine> Group<S> {
             })?;
         let applier = Applier::<S>::load(place.clone(), home.lock(), limits, log.clone()).await?;
         check_continuous(group, &applier, &recovered)?;
-        let retention = Retention::new(env, config.keep_entries);
+        let retention = Retention::new(env, (config.keep_entries, config.keep_bytes));
         let links = Links {
             env: env.clone(),
             place: place.clone(),
@@ -139,11 +139,12 @@ impl<S: StateMachine> Group<S> {
         let gate = Gate::default();
         let proposer = Proposer::start(env, group, raft.clone(), config, gate.clone());
         let limit = config.election_max;
-        let barrier = Barrier::start(env, group, raft.clone(), (log, end), limit, gate.clone());
+        let barrier =
+            Barrier::start(env, group, raft.clone(), (log.clone(), end), limit, gate.clone());
         let heartbeats = home.metronome().join(env, config.heartbeat, raft.clone());
         let receiver = Receiver::new(place);
         let tie_breaker = TieBreaker::start(env, raft.clone(), config);
-        let purges = retention.start(raft.clone());
+        let purges = retention.start(raft.clone(), log);
         let checkpoints = env.spawn(checkpoint_when_due(applier.clone(), raft.clone()));
         if applier.behind() >= config.snapshot_after {
             // The engine counts from here on; without this, one crash after the other would leave

@@ -37,7 +37,7 @@ use parking_lot::Mutex;
 use super::engine::{Engine, EngineError, Entry, EntrySize, LogId, Vote};
 use crate::codec::frame;
 use crate::storage::{Record, RecoveredStream, StorageError, Wal};
-use crate::types::GroupId;
+use crate::types::{GroupId, LogIndex};
 
 const VOTE_SLOT: u8 = 0;
 const COMMITTED_SLOT: u8 = 1;
@@ -114,6 +114,13 @@ impl LogStore {
     /// The index of the last entry, purged ones counted.
     pub(crate) fn last_index(&self) -> Option<u64> {
         self.log.lock().last.map(|last| last.index)
+    }
+
+    /// From which one on the `count` entries up to `last` have no more than `limit` bytes together;
+    /// 0 if all of them have not.
+    pub(crate) fn within(&self, last: LogIndex, count: u64, limit: u64) -> LogIndex {
+        let indexes = last.0.saturating_sub(count.saturating_sub(1))..=last.0;
+        LogIndex(self.wal.within(self.stream, indexes, limit))
     }
 
     /// Says that every checkpoint that recovery could choose reaches to `applied` at least.

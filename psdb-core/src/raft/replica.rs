@@ -302,7 +302,7 @@ impl<S: StateMachine> Replica<S> {
 
     /// How much the next checkpoint has to make up for: bytes of the log, or of changed pages.
     pub(crate) fn due_bytes(&self) -> u64 {
-        self.grown_bytes.max(self.trees.stats().changed_pages * PAGE_BYTES as u64)
+        self.grown_bytes.max(self.trees.changed_pages() * PAGE_BYTES as u64)
     }
 
     /// Lets nothing be applied or cut any more.

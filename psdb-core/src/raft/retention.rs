@@ -1,10 +1,10 @@
 //! How much of the log stays behind a checkpoint.
 //!
-//! Some entries are kept for followers that lag a little. A follower that lacks more gets a snapshot,
-//! and the log goes on growing while that travels. Were it purged as usual meanwhile, the follower
-//! would find the entries after its snapshot gone and get another one, for ever, as soon as sending
-//! takes longer than writing what is kept. So the log after a snapshot that was sent is *held* until its
-//! receiver has caught up.
+//! Some entries are kept for followers that lag a little: so many, and so many bytes at most. A
+//! follower that lacks more gets a snapshot, and the log goes on growing while that travels. Were it
+//! purged as usual meanwhile, the follower would find the entries after its snapshot gone and get
+//! another one, for ever, as soon as sending takes longer than writing what is kept. So the log after
+//! a snapshot that was sent is *held* until its receiver has caught up.
 //!
 //! ```text
 //! purged | kept ........... checkpoint | ...                   last      usually
@@ -28,6 +28,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::engine::Raft;
+use super::log_store::LogStore;
 use super::status::{GroupStatus, Role, StatusWatch};
 use crate::env::{Env, Instant, Task};
 use crate::types::{LogIndex, NodeId};
@@ -44,8 +45,19 @@ pub(crate) struct Retention {
     env: Env,
     /// How many entries are kept in any case.
     keep: u64,
+    /// As long as they have no more bytes than this.
+    keep_bytes: u64,
     holds: Mutex<BTreeMap<NodeId, Hold>>,
     begun: Notify,
+}
+
+/// From which entry on those up to some place are few enough bytes to be kept.
+#[derive(Clone, Copy, Debug, Default)]
+struct Within {
+    /// Those up to the checkpoint.
+    checkpoint: LogIndex,
+    /// Those up to the last one.
+    last: LogIndex,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,9 +77,9 @@ pub(crate) struct Sending {
 }
 
 impl Retention {
-    pub(crate) fn new(env: &Env, keep: u64) -> Arc<Retention> {
-        let (holds, begun) = (Mutex::default(), Notify::new());
-        Arc::new(Retention { env: env.clone(), keep, holds, begun })
+    pub(crate) fn new(env: &Env, (keep, keep_bytes): (u64, u64)) -> Arc<Retention> {
+        let (env, holds, begun) = (env.clone(), Mutex::default(), Notify::new());
+        Arc::new(Retention { env, keep, keep_bytes, holds, begun })
     }
 
     /// Holds what comes after the snapshot that is now sent to `to`.
@@ -81,8 +93,15 @@ impl Retention {
     }
 
     /// Starts the task that has the log purged.
-    pub(crate) fn start(self: &Arc<Self>, raft: Raft) -> Task<()> {
-        self.env.spawn(purge_when_due(self.clone(), raft))
+    pub(crate) fn start(self: &Arc<Self>, raft: Raft, log: LogStore) -> Task<()> {
+        self.env.spawn(purge_when_due(self.clone(), raft, log))
+    }
+
+    fn within(&self, log: &LogStore, status: &GroupStatus) -> Within {
+        Within {
+            checkpoint: log.within(status.snapshot, self.keep, self.keep_bytes),
+            last: log.within(status.last_log, self.keep, self.keep_bytes),
+        }
     }
 
     fn is_holding(&self) -> bool {
@@ -90,7 +109,7 @@ impl Retention {
     }
 
     /// Up to where the log may go now.
-    fn purgeable(&self, status: &GroupStatus) -> LogIndex {
+    fn purgeable(&self, status: &GroupStatus, within: Within) -> LogIndex {
         let (now, last) = (self.env.instant(), status.last_log.0);
         let mut holds = self.holds.lock();
         holds.retain(|to, hold| {
@@ -98,7 +117,8 @@ impl Retention {
             if matched > hold.after {
                 (hold.after, hold.progress) = (matched, now);
             }
-            let caught_up = matched + self.keep >= last;
+            // What it lacks is kept in any case.
+            let caught_up = matched + self.keep >= last && matched + 1 >= within.last.0;
             let stalled = now.elapsed_since(hold.progress) > STALLED_AFTER;
             let too_much = last - hold.after.min(last) > MOST_HELD;
             if too_much {
@@ -108,7 +128,9 @@ impl Retention {
             status.role == Role::Leader && wanted && !too_much
         });
         let held = holds.values().map(|hold| hold.after).min().unwrap_or(u64::MAX);
-        LogIndex(status.snapshot.0.saturating_sub(self.keep).min(held))
+        let surplus = status.snapshot.0.saturating_sub(self.keep);
+        let too_large = within.checkpoint.0.saturating_sub(1);
+        LogIndex(surplus.max(too_large).min(held))
     }
 }
 
@@ -121,11 +143,11 @@ impl Drop for Sending {
     }
 }
 
-async fn purge_when_due(retention: Arc<Retention>, raft: Raft) {
+async fn purge_when_due(retention: Arc<Retention>, raft: Raft, log: LogStore) {
     let mut watch = StatusWatch::new(raft.metrics());
     loop {
         let status = GroupStatus::of(&raft.metrics().borrow());
-        let upto = retention.purgeable(&status);
+        let upto = retention.purgeable(&status, retention.within(&log, &status));
         if upto > status.purged && raft.trigger().purge_log(upto.0).await.is_err() {
             return;
         }
@@ -151,6 +173,7 @@ mod tests {
     use crate::types::Term;
 
     const KEEP: u64 = 100;
+    const KEEP_BYTES: u64 = 1 << 20;
     const FOLLOWER: NodeId = NodeId(2);
 
     /// A leader whose log ends at `last`, with a checkpoint there.
@@ -172,36 +195,55 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_comes_after_a_snapshot_stays_until_its_receiver_has_it() {
         let env = Env::memory();
-        let retention = Retention::new(&env, KEEP);
-        assert_eq!(retention.purgeable(&leader(1_000, 0)), LogIndex(900));
+        let retention = Retention::new(&env, (KEEP, KEEP_BYTES));
+        assert_eq!(retention.purgeable(&leader(1_000, 0), Within::default()), LogIndex(900));
         let sending = retention.sending(FOLLOWER, LogIndex(1_000));
         // However long it takes.
         env.sleep(STALLED_AFTER * 3).await;
-        assert_eq!(retention.purgeable(&leader(9_000, 0)), LogIndex(1_000));
+        assert_eq!(retention.purgeable(&leader(9_000, 0), Within::default()), LogIndex(1_000));
         drop(sending);
-        assert_eq!(retention.purgeable(&leader(9_500, 1_000)), LogIndex(1_000));
-        assert_eq!(retention.purgeable(&leader(9_800, 7_000)), LogIndex(7_000));
-        assert_eq!(retention.purgeable(&leader(10_000, 9_900)), LogIndex(9_900));
+        assert_eq!(retention.purgeable(&leader(9_500, 1_000), Within::default()), LogIndex(1_000));
+        assert_eq!(retention.purgeable(&leader(9_800, 7_000), Within::default()), LogIndex(7_000));
+        assert_eq!(retention.purgeable(&leader(10_000, 9_900), Within::default()), LogIndex(9_900));
         assert!(!retention.is_holding(), "it has caught up");
-        assert_eq!(retention.purgeable(&leader(20_000, 9_900)), LogIndex(19_900));
+        assert_eq!(
+            retention.purgeable(&leader(20_000, 9_900), Within::default()),
+            LogIndex(19_900)
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_that_does_not_get_on_or_lacks_too_much_holds_nothing() {
         let env = Env::memory();
-        let retention = Retention::new(&env, KEEP);
+        let retention = Retention::new(&env, (KEEP, KEEP_BYTES));
         drop(retention.sending(FOLLOWER, LogIndex(1_000)));
         env.sleep(STALLED_AFTER).await;
-        assert_eq!(retention.purgeable(&leader(9_000, 500)), LogIndex(1_000));
+        assert_eq!(retention.purgeable(&leader(9_000, 500), Within::default()), LogIndex(1_000));
         env.sleep(Duration::from_secs(1)).await;
-        assert_eq!(retention.purgeable(&leader(9_000, 500)), LogIndex(8_900));
+        assert_eq!(retention.purgeable(&leader(9_000, 500), Within::default()), LogIndex(8_900));
 
         let _sending = retention.sending(FOLLOWER, LogIndex(1_000));
         let far = leader(1_001 + MOST_HELD, 500);
-        assert_eq!(retention.purgeable(&far), LogIndex(far.last_log.0 - KEEP));
+        assert_eq!(retention.purgeable(&far, Within::default()), LogIndex(far.last_log.0 - KEEP));
 
         let _sending = retention.sending(FOLLOWER, LogIndex(1_000));
         let deposed = GroupStatus { role: Role::Follower, ..leader(9_000, 500) };
-        assert_eq!(retention.purgeable(&deposed), LogIndex(8_900));
+        assert_eq!(retention.purgeable(&deposed, Within::default()), LogIndex(8_900));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fewer_entries_are_kept_if_they_are_large() {
+        let env = Env::memory();
+        let retention = Retention::new(&env, (KEEP, KEEP_BYTES));
+        let large = Within { checkpoint: LogIndex(991), last: LogIndex(991) };
+        assert_eq!(retention.purgeable(&leader(1_000, 0), large), LogIndex(990));
+        let each_too_large = Within { checkpoint: LogIndex(1_001), last: LogIndex(1_001) };
+        assert_eq!(retention.purgeable(&leader(1_000, 0), each_too_large), LogIndex(1_000));
+
+        // One that lacks more than is kept has not caught up, however few entries it lacks.
+        drop(retention.sending(FOLLOWER, LogIndex(950)));
+        assert_eq!(retention.purgeable(&leader(1_000, 950), large), LogIndex(950));
+        assert_eq!(retention.purgeable(&leader(1_000, 990), large), LogIndex(990));
+        assert!(!retention.is_holding(), "it has caught up");
     }
 }

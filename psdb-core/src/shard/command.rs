@@ -1,9 +1,8 @@
 //! What changes a shard, and what each change answers.
 //!
-//! `Open`, `Clear` and `Close` come from the masters, who repeat them until every shard has
-//! answered: done twice, each of them changes nothing. So do `SetIndexes`, and `FillIndex` of the
-//! shard's leader. `Write` comes from clients; `raft` drops a
-//! retry of one that was applied.
+//! `Open`, `SetIndexes`, `Clear` and `Close` come from the masters, who repeat them until every shard
+//! has answered; `FillIndex` comes from the shard's leader. Done twice, each of them changes nothing.
+//! `Write` comes from clients; `raft` drops a retry of one that was applied.
 //!
 //! Left out: the requests these are made from (`transport::message`).
 
@@ -68,8 +67,9 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it makes the shard grow: anything that writes documents or index entries. Deleting, clearing and
-    /// closing make room; opening a database takes next to none, and the masters insist on it.
+    /// Whether it makes the shard grow: anything that writes documents or index entries. Deleting,
+    /// clearing and closing make room; opening a database takes next to none, and the masters insist
+    /// on it.
     pub(super) fn grows(&self) -> bool {
         match self {
             Command::Write { operations, .. } => {

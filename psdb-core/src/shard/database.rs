@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use super::digest::{self, Hasher};
 use super::entry_changes::EntryChanges;
 use super::index::{Coverage, Index};
-use super::indexes::check_definitions;
 use super::stored::{StoredDatabase, documents_tree};
 use crate::codec::document::EncodedDocument;
 use crate::raft::StateError;
@@ -76,7 +75,7 @@ pub(super) struct Database {
 impl Database {
     /// An empty database, or why its indexes make no sense.
     pub(super) fn new(id: DatabaseId, definitions: Vec<IndexDefinition>) -> Result<Database> {
-        check_definitions(&definitions)?;
+        IndexDefinition::check_all(&definitions)?;
         let mut database = Database {
             id,
             documents_tree: documents_tree(id),
@@ -106,7 +105,7 @@ impl Database {
     ) -> std::result::Result<Database, String> {
         let definitions: Vec<_> =
             stored.indexes.iter().map(|index| index.definition.clone()).collect();
-        check_definitions(&definitions).map_err(|error| error.to_string())?;
+        IndexDefinition::check_all(&definitions).map_err(|error| error.to_string())?;
         let indexes = stored.indexes.into_iter();
         let StoredDatabase { indexes_version, next_index, cleared, sums, .. } = stored;
         Ok(Database {
@@ -222,8 +221,7 @@ impl Database {
         self.drop_trees(trees)?;
         for index in &mut self.indexes {
             // Nothing is left to be built from.
-            let definition = IndexDefinition::clone(&index.definition);
-            *index = Index::new(self.id, index.number, definition, Coverage::Ready);
+            index.empty(Coverage::Ready);
         }
         self.cleared = Some(Cleared { token, removed });
         self.sums = Sums::default();

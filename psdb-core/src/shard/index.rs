@@ -97,6 +97,12 @@ impl Index {
         }
     }
 
+    /// Makes it one without entries; its tree is somebody else's care.
+    pub(super) fn empty(&mut self, coverage: Coverage) {
+        self.coverage = coverage;
+        (self.documents, self.cuts, self.entries) = (0, 0, 0);
+    }
+
     pub(super) fn from_stored(database: DatabaseId, stored: StoredIndex) -> Index {
         let StoredIndex { number, definition, coverage, documents, cuts, entries } = stored;
         let index = Index::new(database, number, definition, coverage);

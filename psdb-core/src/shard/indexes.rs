@@ -31,31 +31,6 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 const FILL_BYTES: usize = 4 << 20;
 /// How many documents are read ahead.
 const AHEAD: usize = 16;
-/// The most fields of an index.
-const FIELDS: usize = 16;
-/// The most indexes of a database.
-const INDEXES: usize = 64;
-
-/// Checks definitions that come from outside.
-pub(super) fn check_definitions(definitions: &[IndexDefinition]) -> Result<()> {
-    let invalid = |reason: String| Err(Error::InvalidRequest { reason });
-    if definitions.len() > INDEXES {
-        return invalid(format!("{} indexes; the limit is {INDEXES}", definitions.len()));
-    }
-    for (position, index) in definitions.iter().enumerate() {
-        let (name, fields) = (&index.name, index.fields.len());
-        if fields == 0 {
-            return invalid(format!("index '{name}' has no fields"));
-        }
-        if fields > FIELDS {
-            return invalid(format!("index '{name}' has {fields} fields; the limit is {FIELDS}"));
-        }
-        if definitions[..position].iter().any(|other| other.name == *name) {
-            return invalid(format!("index '{name}' is defined twice"));
-        }
-    }
-    Ok(())
-}
 
 impl Database {
     /// Makes these the indexes, unless later definitions came before.
@@ -65,7 +40,7 @@ impl Database {
         version: u64,
         definitions: Vec<IndexDefinition>,
     ) -> Result<Result<()>, StateError> {
-        if let Err(error) = check_definitions(&definitions) {
+        if let Err(error) = IndexDefinition::check_all(&definitions) {
             return Ok(Err(error));
         }
         if version < self.indexes_version {
@@ -88,20 +63,19 @@ impl Database {
         Ok(Ok(()))
     }
 
-    /// Adds the entries of the next documents to an index that has been built up to `after`; says
-    /// whether it did.
+    /// Adds the entries of the next documents to an index, if it has been built up to `after`.
     pub(super) fn fill_index(
         &mut self,
         trees: &mut Store,
         name: &IndexName,
         after: Option<&DocumentId>,
         max_documents: u32,
-    ) -> Result<bool, StateError> {
+    ) -> Result<(), StateError> {
         let named = |index: &&mut Index| index.definition.name == *name;
-        let Some(index) = self.indexes.iter_mut().find(named) else { return Ok(false) };
+        let Some(index) = self.indexes.iter_mut().find(named) else { return Ok(()) };
         match &index.coverage {
             Coverage::Building { up_to } if up_to.as_ref() == after => {}
-            Coverage::Building { .. } | Coverage::Ready => return Ok(false),
+            Coverage::Building { .. } | Coverage::Ready => return Ok(()),
         }
         let after = after.map(|id| id.as_str().as_bytes());
         let low = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -124,8 +98,7 @@ impl Database {
         };
         // Nobody looks at the pages any more that are about to be changed.
         drop(rest);
-        index.make(trees, &mut changes)?;
-        Ok(true)
+        Ok(index.make(trees, &mut changes)?)
     }
 
     /// Makes the entries of all indexes again, from the documents that `known` shows.
@@ -136,8 +109,7 @@ impl Database {
     ) -> Result<(), StateError> {
         for index in &mut self.indexes {
             trees.remove_tree(&index.tree)?;
-            let definition = IndexDefinition::clone(&index.definition);
-            *index = Index::new(self.id, index.number, definition, index.coverage.clone());
+            index.empty(index.coverage.clone());
         }
         let mut changes = self.no_changes();
         let mut documents = known.iter(&self.documents_tree);

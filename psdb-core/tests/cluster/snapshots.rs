@@ -52,6 +52,27 @@ async fn a_follower_that_was_down_past_a_purge_catches_up_by_snapshot() {
     assert_eq!(notes.count_all().await.expect("counts").count, 201);
 }
 
+/// A log that is kept for followers is bounded by its bytes, however few entries it has.
+#[tokio::test(start_paused = true)]
+async fn a_log_of_large_entries_is_not_kept_by_their_number() {
+    let keep_bytes = 100 << 10;
+    let raft = RaftConfig { snapshot_after: 20, keep_bytes, ..RaftConfig::default() };
+    let cluster = three_and_three(19).shards(1).raft(raft).start().await.expect("starts");
+    let notes = cluster.client().create_database("notes").shards(1).await.expect("creates");
+    for n in 0..100 {
+        let document = json!({"n": n, "text": "x".repeat(10_000)});
+        notes.insert_one(&document).await.expect("inserts");
+    }
+    eventually(&cluster, "a log of few bytes", || async {
+        let statuses = cluster.shard_status(ShardId(0)).await;
+        // Ten entries behind a checkpoint, and those up to the next one.
+        statuses.values().all(|status| status.last_log.0 - status.purged.0 <= 10 + 2 * 20)
+    })
+    .await;
+    cluster.settle(PATIENCE).await.expect("settles");
+    assert_eq!(notes.count_all().await.expect("counts").count, 100);
+}
+
 /// Lets a follower fall `entries` behind, one write each, and come back while writing goes on.
 async fn far_behind(seed: u64, entries: usize) {
     let raft = RaftConfig {

@@ -204,7 +204,12 @@ impl Store {
         self.shared.progress.lock().newest.note.clone()
     }
 
-    /// The sizes at this moment.
+    /// How many pages the next checkpoint will write, or were written ahead of it.
+    pub fn changed_pages(&self) -> u64 {
+        self.changed_pages
+    }
+
+    /// The sizes at this moment. Costs a look at the lists of free pages.
     pub fn stats(&self) -> StoreStats {
         StoreStats {
             pages: u64::from(self.freelist.page_count()),

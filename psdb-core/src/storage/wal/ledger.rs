@@ -13,7 +13,7 @@
 //! Left out: entries. Their readers keep them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use bytes::Bytes;
 
@@ -204,6 +204,11 @@ impl Ledger {
         let live = self.streams.get(&stream)?.bounds.live?;
         let (place, until) = self.places.find(stream, index)?;
         (live.first..live.next).contains(&index).then_some((place, until.min(live.next)))
+    }
+
+    /// See [`Places::within`].
+    pub(super) fn within(&self, stream: u64, indexes: RangeInclusive<u64>, limit: u64) -> u64 {
+        self.places.within(stream, indexes, limit)
     }
 
     /// The oldest segment, if it is free to go.

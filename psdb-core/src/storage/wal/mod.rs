@@ -46,7 +46,7 @@ mod spare;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -325,6 +325,15 @@ impl Wal {
     /// Purge them to get down to that number.
     pub fn holders(&self, segments: usize) -> Vec<u64> {
         self.handle.shared.ledger.lock().holders(segments)
+    }
+
+    /// From which entry of a stream on those up to the last of `indexes` have no more than `limit`
+    /// bytes together, as they are written; 0 if all of `indexes` have not. Entries of one batch
+    /// count together, where the first of them is.
+    ///
+    /// Costs a step for each of those batches.
+    pub fn within(&self, stream: u64, indexes: RangeInclusive<u64>, limit: u64) -> u64 {
+        self.handle.shared.ledger.lock().within(stream, indexes, limit)
     }
 
     /// Fails when the log's disk is nearly full, so that whatever makes the data grow should be

@@ -17,6 +17,7 @@
 //! Left out: which entries are live, which `ledger` knows.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::ledger::Live;
 
@@ -121,6 +122,21 @@ impl Places {
         Some((run.place, until))
     }
 
+    /// From which entry on those up to the last of `indexes` have no more than `limit` bytes
+    /// together; 0 if all of them have not. A batch that begins among them counts as a whole.
+    pub(super) fn within(&self, stream: u64, indexes: RangeInclusive<u64>, limit: u64) -> u64 {
+        let (mut from, mut bytes) = (indexes.end().saturating_add(1), 0_u64);
+        let runs = self.streams.get(&stream);
+        for (first, run) in runs.iter().flat_map(|runs| runs.range(indexes.clone()).rev()) {
+            bytes = bytes.saturating_add(run.bytes);
+            if bytes > limit {
+                return from;
+            }
+            from = *first;
+        }
+        0
+    }
+
     /// Whether any entry stands in `segment`.
     pub(super) fn is_free(&self, segment: u64) -> bool {
         !self.loads.0.contains_key(&segment)
@@ -205,6 +221,20 @@ mod tests {
         places.append(1, 10, place(4, 90), 10);
         assert_eq!(places.find(1, 9), Some((place(3, 200), 10)));
         assert_eq!(places.find(1, 10), Some((place(4, 90), u64::MAX)));
+    }
+
+    #[test]
+    fn the_newest_entries_are_told_by_their_bytes() {
+        let places = sample();
+        // Four entries, two, and one, of 10 bytes each.
+        assert_eq!(places.within(1, 0..=11, 9), 12);
+        assert_eq!(places.within(1, 0..=11, 10), 11);
+        assert_eq!(places.within(1, 0..=11, 29), 11);
+        assert_eq!(places.within(1, 0..=11, 69), 9);
+        assert_eq!(places.within(1, 0..=11, 70), 0);
+        assert_eq!(places.within(1, 0..=10, 20), 9);
+        assert_eq!(places.within(1, 11..=11, 10), 0);
+        assert_eq!(places.within(2, 0..=10, 20), 0);
     }
 
     #[test]

@@ -57,4 +57,27 @@ impl IndexDefinition {
         validate_index_name(&name)?;
         Ok(IndexDefinition { name: name.into(), fields })
     }
+
+    /// Checks the indexes of one database, wherever they come from: that they can be told apart, and
+    /// that each orders by something.
+    pub(crate) fn check_all(indexes: &[IndexDefinition]) -> Result<()> {
+        let refuse = |reason: String| Err(Error::InvalidRequest { reason });
+        if indexes.len() > Limits::INDEXES {
+            let (count, limit) = (indexes.len(), Limits::INDEXES);
+            return refuse(format!("{count} indexes; a database has at most {limit}"));
+        }
+        for (position, IndexDefinition { name, fields }) in indexes.iter().enumerate() {
+            if fields.is_empty() {
+                return refuse(format!("index '{name}' has no fields"));
+            }
+            if fields.len() > Limits::INDEX_FIELDS {
+                let (count, limit) = (fields.len(), Limits::INDEX_FIELDS);
+                return refuse(format!("index '{name}' has {count} fields; the limit is {limit}"));
+            }
+            if indexes[..position].iter().any(|other| other.name == *name) {
+                return refuse(format!("index '{name}' is defined twice"));
+            }
+        }
+        Ok(())
+    }
 }
