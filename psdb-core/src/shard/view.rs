@@ -224,7 +224,7 @@ impl Iterator for IdsOf {
 }
 
 /// How many leaves are held at once by a walk through all documents.
-const LEAVES: usize = 4;
+const LEAVES: usize = 8;
 
 impl DatabaseView {
     /// Shows all documents to `look`, those of some leaves at a time.
