@@ -20,11 +20,9 @@
 //!
 //! Left out: trees (`shard::index`), ranges (`query::planner`).
 
-use std::hint::black_box;
-
 use bytes::Bytes;
 
-use super::document::{ArrayRef, EncodedDocument, ObjectRef, Place, ValueRef};
+use super::document::{ArrayRef, EncodedDocument, ObjectRef, Place, ValueRef, touch_fields};
 use super::key::{self, CUT_BYTES, MISSING};
 use crate::types::{DocumentId, FieldPath};
 
@@ -39,38 +37,15 @@ pub const ELEMENTS: usize = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexedFields {
     paths: Vec<FieldPath>,
-    places: Places,
+    /// Where the outermost field of each path was found last.
+    places: Box<[Place]>,
 }
-
-/// Where the outermost field of each path was found last. All are equal: none is wrong.
-#[derive(Debug)]
-struct Places(Box<[Place]>);
-
-impl Places {
-    fn new(count: usize) -> Places {
-        Places((0..count).map(|_| Place::default()).collect())
-    }
-}
-
-impl Clone for Places {
-    fn clone(&self) -> Places {
-        Places::new(self.0.len())
-    }
-}
-
-impl PartialEq for Places {
-    fn eq(&self, _: &Places) -> bool {
-        true
-    }
-}
-
-impl Eq for Places {}
 
 impl IndexedFields {
     /// The index on these fields, each a path such as `addr.city`.
     pub fn new<'a>(fields: impl IntoIterator<Item = &'a str>) -> IndexedFields {
         let paths: Vec<_> = fields.into_iter().map(FieldPath::new).collect();
-        IndexedFields { places: Places::new(paths.len()), paths }
+        IndexedFields { places: paths.iter().map(|_| Place::default()).collect(), paths }
     }
 
     /// The fields, in the order in which entries hold their values.
@@ -87,30 +62,23 @@ impl IndexedFields {
     ///
     /// Costs time and memory in proportion to the document.
     pub fn entries(&self, id: &DocumentId, document: &EncodedDocument) -> Vec<Bytes> {
+        let entries = self.entries_and_cuts(id.as_str(), document.root()).into_iter();
+        entries.map(|(entry, _)| entry).collect()
+    }
+
+    /// The entries of a document, in ascending order, and whether a value of each was cut.
+    pub(crate) fn entries_and_cuts(&self, id: &str, document: ObjectRef<'_>) -> Vec<(Bytes, bool)> {
         let mut entries = Vec::new();
-        self.visit_entries(
-            id.as_str(),
-            document.root(),
-            &mut Vec::with_capacity(64),
-            |entry, _| {
-                entries.push(Bytes::copy_from_slice(entry));
-            },
-        );
+        self.visit_entries(id, document, &mut Vec::with_capacity(64), |entry, is_cut| {
+            entries.push((Bytes::copy_from_slice(entry), is_cut));
+        });
         entries
     }
 
-    /// Touches what the entries of documents are made of, and their first fields, so that the
-    /// processor waits for all of it at once: where the tables end, the tables, the fields.
+    /// Touches what the entries of some documents are made of, and their first fields.
     pub(crate) fn touch<'d, D: Iterator<Item = ObjectRef<'d>>>(&self, documents: impl Fn() -> D) {
-        let (places, first) = (&self.places.0, Place::default());
-        black_box(documents().fold(0, |sum, document| sum ^ document.touch()));
-        black_box(documents().fold(0, |sum, document| {
-            places.iter().fold(sum, |sum, place| sum ^ document.touch_table(place))
-        }));
-        black_box(documents().fold(0, |sum, document| {
-            let places = places.iter().chain([&first]);
-            places.fold(sum, |sum, place| sum ^ document.touch_near(place))
-        }));
+        let first = Place::default();
+        touch_fields(documents, || self.places.iter().chain([&first]));
     }
 
     /// Gives the entries of a document to `visit`, in ascending order, and whether a value of theirs
@@ -125,7 +93,7 @@ impl IndexedFields {
         entry.clear();
         let (cut, mut rest_is_cut, mut is_cut) = (self.cut(), false, false);
         let (mut array, mut after_first) = (None, 0);
-        for (at, (path, place)) in self.paths.iter().zip(&self.places.0).enumerate() {
+        for (at, (path, place)) in self.paths.iter().zip(&self.places).enumerate() {
             let value = value_near(document, path, place);
             let part_is_cut = match value {
                 Some(value) => key::encode_value(value, cut, entry),

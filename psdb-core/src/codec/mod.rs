@@ -20,6 +20,6 @@ mod json;
 pub mod key;
 mod sealed;
 
-pub(crate) use document::Place;
 pub use document::{ArrayRef, EncodedDocument, Metadata, ObjectRef, RESERVED_FIELDS, ValueRef};
+pub(crate) use document::{Place, touch_fields};
 pub use sealed::PageKey;

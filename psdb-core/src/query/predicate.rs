@@ -63,7 +63,7 @@ pub(super) enum Code {
 }
 
 /// A constant name of a field, with the place where it was found last.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct FieldName {
     pub(super) name: Box<str>,
     pub(super) place: Place,
@@ -72,19 +72,6 @@ pub(super) struct FieldName {
 impl FieldName {
     pub(super) fn new(name: Box<str>) -> FieldName {
         FieldName { name, place: Place::default() }
-    }
-}
-
-impl Clone for FieldName {
-    fn clone(&self) -> FieldName {
-        FieldName::new(self.name.clone())
-    }
-}
-
-impl PartialEq for FieldName {
-    /// The place says nothing about what is computed.
-    fn eq(&self, other: &FieldName) -> bool {
-        self.name == other.name
     }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Left out: how it is made (`parser`, `compiler`) and how it runs (`eval`).
 
-use std::hint::black_box;
 use std::sync::{Arc, OnceLock};
 
 use super::condition::{self, Known};
@@ -12,7 +11,7 @@ use super::predicate::{Code, FieldName};
 use super::raised::EvalError;
 use super::shortcut::{self, Shortcut};
 use super::{ast, compiler, eval, parser, printer};
-use crate::codec::{EncodedDocument, ObjectRef};
+use crate::codec::{EncodedDocument, ObjectRef, touch_fields};
 use crate::types::{Result, Value};
 
 /// A compiled lambda. Cloning is cheap, and clones are shared by all shards.
@@ -95,19 +94,16 @@ impl Program {
         self.compiled.field.get_or_init(|| Field::of(self.code())).as_ref()
     }
 
-    /// Touches what evaluating will read first of `documents`, the same part of all at a time; `documents`
-    /// gives them again and again.
+    /// Touches what evaluating will read first of some documents, which `documents` gives again and
+    /// again.
     pub(super) fn touch<'d, I: Iterator<Item = ObjectRef<'d>>>(&self, documents: impl Fn() -> I) {
-        black_box(documents().fold(0, |sum, document| sum ^ document.touch()));
-        for field in &self.compiled.fields {
-            if let Some(first) = documents().next() {
+        // Where the fields stand in the first, they are likely to stand in the others.
+        if let Some(first) = documents().next() {
+            for field in &self.compiled.fields {
                 let _ = first.get_near(&field.name, &field.place);
             }
-            black_box(
-                documents().fold(0, |sum, document| sum ^ document.touch_table(&field.place)),
-            );
-            black_box(documents().fold(0, |sum, document| sum ^ document.touch_near(&field.place)));
         }
+        touch_fields(documents, || self.compiled.fields.iter().map(|field| &field.place));
     }
 
     /// Whether the lambda's value on `document` is true in Python's sense.

@@ -207,8 +207,9 @@ impl Index {
         // A page file whose numbers are wrong must not make a replica panic, hence the saturation.
         let documents = self.documents + u64::from(new.is_some());
         self.documents = documents.saturating_sub(1);
-        let old = self.entries_of(id, old);
-        let new = new.map_or_else(Vec::new, |new| self.entries_of(id, new));
+        let entries =
+            |document: &EncodedDocument| self.fields.entries_and_cuts(id.as_str(), document.root());
+        let (old, new) = (entries(old), new.map_or_else(Vec::new, entries));
         if old == new {
             return;
         }
@@ -247,15 +248,5 @@ impl Index {
         let made = changes.make(trees, &self.tree)?;
         self.entries = (self.entries + made.added).saturating_sub(made.removed);
         Ok(())
-    }
-
-    /// The entries of a document, and whether each holds a value that was cut.
-    fn entries_of(&self, id: &DocumentId, document: &EncodedDocument) -> Vec<(Bytes, bool)> {
-        let mut entries = Vec::new();
-        let mut memory = Vec::with_capacity(64);
-        self.fields.visit_entries(id.as_str(), document.root(), &mut memory, |entry, is_cut| {
-            entries.push((Bytes::copy_from_slice(entry), is_cut));
-        });
-        entries
     }
 }

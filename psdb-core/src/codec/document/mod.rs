@@ -25,8 +25,8 @@ use super::json;
 use crate::types::{Error, Limits, Result, Value};
 
 pub(crate) use builder::{Builder, DuplicateName, duplicate};
-pub(crate) use layout::Place;
 pub use layout::{ArrayRef, ObjectRef, ValueRef};
+pub(crate) use layout::{Place, touch_fields};
 pub use metadata::{Metadata, RESERVED_FIELDS};
 
 /// A valid document in its binary form; cheap to clone.
