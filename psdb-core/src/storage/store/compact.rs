@@ -83,10 +83,7 @@ impl Store {
                 Ok(own)
             }
             Kind::Leaf => self.move_chains(pointer, &page, end),
-            Kind::Overflow => {
-                let reason = "an overflow page stands where a leaf should";
-                Err(self.shared.pager.corrupt(pointer.id, reason))
-            }
+            Kind::Overflow => Err(super::read::misplaced(&self.shared.pager, pointer)),
         }
     }
 

@@ -82,13 +82,9 @@ impl Range {
 
     /// The page of `pointer`, to which the path leads.
     fn page(&self, pointer: Pointer) -> Result<Arc<Page>, StorageError> {
-        let pager = self.snapshot.pager();
-        let kept = match (&self.top, &self.path[..]) {
-            (Some(top), []) => Some(top.root()),
-            (Some(top), [(_, at)]) => top.child(pager, *at)?,
-            _ => None,
-        };
-        kept.map_or_else(|| pager.get(pointer), |page| Ok(page.clone()))
+        let Some(top) = &self.top else { return self.pager().get(pointer) };
+        let at = self.path.last().map_or(0, |(_, at)| *at);
+        top.page(self.pager(), pointer, (self.path.len(), at))
     }
 
     /// Gives the next entry, key and value, to `look`, without copying what stands in a leaf.
@@ -110,7 +106,7 @@ impl Range {
             match page.value(at) {
                 Value::Inline(value) => Ok(Some(look(key, value))),
                 Value::Chain { length, head } => {
-                    let value = read_chain(self.snapshot.pager(), length, head)?;
+                    let value = read_chain(self.pager(), length, head)?;
                     Ok(Some(look(key, &value)))
                 }
             }
@@ -198,9 +194,7 @@ impl Range {
                 let hold = || Bytes::from_owner(Held(page.clone()));
                 Ok(Some(self.leaf_bytes.get_or_insert_with(hold).slice_ref(value)))
             }
-            Value::Chain { length, head } => {
-                read_chain(self.snapshot.pager(), length, head).map(Some)
-            }
+            Value::Chain { length, head } => read_chain(self.pager(), length, head).map(Some),
         }
     }
 
@@ -269,7 +263,7 @@ impl Range {
                     };
                     let (child, level) = (page.child(at), page.level());
                     self.path.push((page, at));
-                    read::check_depth(self.snapshot.pager(), pointer, level, self.path.len())?;
+                    read::check_depth(self.pager(), pointer, level, self.path.len())?;
                     pointer = child;
                 }
                 Kind::Leaf => {
@@ -279,8 +273,7 @@ impl Range {
                     return Ok(());
                 }
                 Kind::Overflow => {
-                    let reason = "an overflow page stands where a leaf should";
-                    return Err(self.snapshot.pager().corrupt(pointer.id, reason));
+                    return Err(read::misplaced(self.pager(), pointer));
                 }
             }
         }

@@ -111,12 +111,12 @@ impl Store {
             let child = self.shared.pager.with(pointer, |page| match page.kind() {
                 Kind::Branch => Ok(Some(page.child(page.children() - 1))),
                 Kind::Leaf => Ok(None),
-                Kind::Overflow => Err("an overflow page stands where a leaf should"),
+                Kind::Overflow => Err(()),
             })?;
             match child {
                 Ok(Some(child)) => pointer = child,
                 Ok(None) => return Ok(pointer),
-                Err(reason) => return Err(self.shared.pager.corrupt(pointer.id, reason)),
+                Err(()) => return Err(super::read::misplaced(&self.shared.pager, pointer)),
             }
         }
         Err(self.shared.pager.corrupt(pointer.id, "its tree leads back to itself"))

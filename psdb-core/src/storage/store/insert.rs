@@ -260,8 +260,7 @@ impl Store {
                     pointer = child;
                 }
                 Err((_, _, _, Kind::Overflow)) => {
-                    let reason = "an overflow page stands where a leaf should";
-                    return Err(self.shared.pager.corrupt(pointer.id, reason));
+                    return Err(super::read::misplaced(&self.shared.pager, pointer));
                 }
                 Err((at, is_end, chain, _)) => {
                     let place = Place { leaf: pointer, at, is_last: is_last && is_end, chain };

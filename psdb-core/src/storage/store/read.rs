@@ -2,7 +2,6 @@
 //!
 //! Left out: ranges (`cursor`).
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -69,8 +68,8 @@ fn look_up<R>(
     mut look: impl FnMut(&[u8]) -> R,
 ) -> Result<Met<R>, StorageError> {
     let Some(pointer) = root.page else { return Ok(Met::Missing) };
-    let met = pager.with(pointer, |page| meet(page, key, &mut look))?;
-    follow(pager, pointer, met, key, look)
+    let mut meet_at = |pointer| pager.with(pointer, |page| meet(page, key, &mut look));
+    follow(pager, pointer, meet_at(pointer)?, meet_at)
 }
 
 /// The same from a root page that is at hand.
@@ -82,29 +81,18 @@ pub(super) fn look_up_below<R>(
     mut look: impl FnMut(&[u8]) -> R,
 ) -> Result<Met<R>, StorageError> {
     let met = meet(page, key, &mut look);
-    follow(pager, root, met, key, look)
+    follow(pager, root, met, |pointer| pager.with(pointer, |page| meet(page, key, &mut look)))
 }
 
 /// The value of `key` below a page that is at hand. One that stands in a leaf shares the leaf's memory.
 pub(super) fn shared_below(
     pager: &Pager,
-    mut pointer: Pointer,
+    root: Pointer,
     page: &Arc<Page>,
     key: &[u8],
 ) -> Result<Option<Bytes>, StorageError> {
-    let (mut page, mut depth) = (Cow::Borrowed(page), 0);
-    loop {
-        match meet(&page, key, &mut |value| page_part(&page, value)) {
-            Met::Child(child, level) => {
-                depth += 1;
-                check_depth(pager, pointer, level, depth)?;
-                pointer = child;
-            }
-            Met::Misplaced => return Err(misplaced(pager, pointer)),
-            found => return found.read(pager),
-        }
-        page = Cow::Owned(pager.get(pointer)?);
-    }
+    let meet = |page: &Arc<Page>| meet(page, key, &mut |value| page_part(page, value));
+    follow(pager, root, meet(page), |pointer| Ok(meet(&pager.get(pointer)?)))?.read(pager)
 }
 
 /// A part of a page, which stays in memory with it.
@@ -112,7 +100,8 @@ fn page_part(page: &Arc<Page>, part: &[u8]) -> Bytes {
     Bytes::from_owner(Held(Arc::clone(page))).slice_ref(part)
 }
 
-fn misplaced(pager: &Pager, pointer: Pointer) -> StorageError {
+/// Reports a page that is no part of a tree, in a tree.
+pub(super) fn misplaced(pager: &Pager, pointer: Pointer) -> StorageError {
     pager.corrupt(pointer.id, "an overflow page stands where a leaf should")
 }
 
@@ -129,13 +118,12 @@ fn meet<R>(page: &Page, key: &[u8], look: &mut impl FnMut(&[u8]) -> R) -> Met<R>
     }
 }
 
-/// Goes on from what was met on the page of `pointer`.
+/// Goes on from what was met on the page of `pointer`; `meet_at` says what is met on further ones.
 fn follow<R>(
     pager: &Pager,
     mut pointer: Pointer,
     mut met: Met<R>,
-    key: &[u8],
-    mut look: impl FnMut(&[u8]) -> R,
+    mut meet_at: impl FnMut(Pointer) -> Result<Met<R>, StorageError>,
 ) -> Result<Met<R>, StorageError> {
     let mut depth = 0;
     loop {
@@ -148,7 +136,7 @@ fn follow<R>(
             Met::Misplaced => return Err(misplaced(pager, pointer)),
             found => return Ok(found),
         }
-        met = pager.with(pointer, |page| meet(page, key, &mut look))?;
+        met = meet_at(pointer)?;
     }
 }
 

@@ -154,18 +154,24 @@ impl Top {
         Ok((self.page.child(at), self.branch(pager, at)?))
     }
 
-    /// The root.
-    pub(super) fn root(&self) -> &Arc<Page> {
-        &self.page
+    /// The pointer to the root.
+    pub(super) fn pointer(&self) -> Pointer {
+        self.pointer
     }
 
-    /// The `at`-th child of the root, if it is kept here.
-    pub(super) fn child(
+    /// The page of `pointer`, to which a walk came through `depth` branches, by the `at`-th child of
+    /// the last of them; from here, if it is kept here.
+    pub(super) fn page(
         &self,
         pager: &Pager,
-        at: usize,
-    ) -> Result<Option<&Arc<Page>>, StorageError> {
-        if self.branches.is_empty() { Ok(None) } else { self.branch(pager, at).map(Some) }
+        pointer: Pointer,
+        (depth, at): (usize, usize),
+    ) -> Result<Arc<Page>, StorageError> {
+        match depth {
+            0 => Ok(self.page.clone()),
+            1 if !self.branches.is_empty() => self.branch(pager, at).cloned(),
+            _ => pager.get(pointer),
+        }
     }
 
     fn branch(&self, pager: &Pager, at: usize) -> Result<&Arc<Page>, StorageError> {
@@ -216,14 +222,15 @@ impl Tree {
         read::shared_below(pager, pointer, page, key)
     }
 
-    /// About how many entries have keys from `low`, included, up to `high`, excluded; see
-    /// [`Snapshot::estimate`].
+    /// About how many entries have keys from `low`, included, up to `high`, excluded. Costs two
+    /// lookups.
     ///
     /// # Errors
     ///
     /// As for [`Snapshot::get`].
     pub fn estimate(&self, low: &[u8], high: &[u8]) -> Result<u64, StorageError> {
-        estimate::estimate(self.snapshot.pager(), self.root, self.top.as_deref(), low, high)
+        let Some(top) = &self.top else { return Ok(0) };
+        estimate::entries_between(self.snapshot.pager(), top, self.entries(), (low, high))
     }
 
     /// The entries whose keys lie within the bounds; see [`Snapshot::range`].
