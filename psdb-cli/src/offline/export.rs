@@ -6,7 +6,6 @@
 //! Left out: CSV, for which everything would have to be read twice.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
 use std::path::Path;
 
 use psdb::codec::EncodedDocument;
@@ -21,7 +20,7 @@ use crate::failure::Failure;
 use crate::output::{Json, Output};
 use crate::records::Form;
 use crate::settings::Format;
-use crate::shape::Shape;
+use crate::shape::{Shape, Sink};
 use crate::target::Target;
 
 pub(super) fn export(
@@ -116,7 +115,7 @@ impl Source {
         match salvaged.state {
             Ok(view) => {
                 let Ok(database) = view.database(self.database) else { return Ok(()) };
-                database.documents(None).try_for_each(|document| sink.put(&document?))
+                database.documents(None).try_for_each(|document| sink.put(&document?.to_json()))
             }
             // Trees that are no whole state any more.
             Err((trees, reason)) => {
@@ -124,7 +123,7 @@ impl Source {
                 for entry in trees.iter(&documents_tree(self.database)) {
                     let (_, value) = entry.map_err(Error::from)?;
                     if let Ok(document) = EncodedDocument::from_bytes(value) {
-                        sink.put(&document)?;
+                        sink.put(&document.to_json())?;
                     }
                 }
                 Ok(())
@@ -167,39 +166,4 @@ fn sought(names: Option<&Metadata>, wanted: Option<&str>) -> Result<DatabaseId, 
     let by_number = || wanted.parse().ok().map(DatabaseId);
     let unknown = || Error::DatabaseNotFound { name: wanted.to_owned() }.into();
     by_name.or_else(by_number).ok_or_else(unknown)
-}
-
-/// Where documents go.
-struct Sink<'a> {
-    target: &'a mut (dyn Write + Send),
-    shape: &'a Shape,
-    written: u64,
-    /// What a refusal of the target is called.
-    failed: &'a dyn Fn(io::Error) -> Failure,
-}
-
-impl<'a> Sink<'a> {
-    fn new(
-        target: &'a mut (dyn Write + Send),
-        shape: &'a Shape,
-        failed: &'a dyn Fn(io::Error) -> Failure,
-    ) -> Sink<'a> {
-        Sink { target, shape, written: 0, failed }
-    }
-
-    fn begin(&mut self) -> Result<(), Failure> {
-        self.shape.begin(self.target).map_err(self.failed)
-    }
-
-    fn put(&mut self, document: &EncodedDocument) -> Result<(), Failure> {
-        let put = self.shape.put(self.target, self.written, &document.to_json());
-        put.map_err(self.failed)?;
-        self.written += 1;
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<u64, Failure> {
-        self.shape.end(self.target).map_err(self.failed)?;
-        Ok(self.written)
-    }
 }

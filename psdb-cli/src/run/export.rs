@@ -5,10 +5,6 @@
 //!
 //! Left out: `import`.
 
-use std::io::{self, Write};
-
-use psdb::Error;
-
 use super::{Done, Runner};
 use crate::columns::{Columns, fields};
 use crate::failure::Failure;
@@ -16,7 +12,7 @@ use crate::output::Json;
 use crate::records::Form;
 use crate::session::{Cursor, Find};
 use crate::settings::Format;
-use crate::shape::Shape;
+use crate::shape::{Shape, Sink};
 use crate::target::Target;
 
 impl Runner {
@@ -32,18 +28,15 @@ impl Runner {
         };
         let mut cursor = self.backend.find(&database, Find::default()).await?;
         if file == "-" {
-            let exported = drain(&mut *cursor, &shape, self.output.raw()).await?;
+            let sink = Sink::new(self.output.raw(), &shape, &Failure::from);
+            let exported = drain(&mut *cursor, sink).await?;
             self.output.flush()?;
             self.output.note(&format!("Exported {exported} documents"));
             return Ok(());
         }
         let failed = |error| Failure::file("write", file, error);
         let mut target = Target::open(file).map_err(failed)?;
-        let exported = drain(&mut *cursor, &shape, &mut target).await;
-        let exported = exported.map_err(|broken| match broken {
-            Broken::Source(error) => error.into(),
-            Broken::Target(error) => failed(error),
-        })?;
+        let exported = drain(&mut *cursor, Sink::new(&mut target, &shape, &failed)).await?;
         target.finish().map_err(failed)?;
         let fields = vec![("exported", exported.into()), ("file", Json::text(file))];
         self.output.answer("export", &format!("Exported {exported} documents"), fields)
@@ -60,33 +53,10 @@ impl Runner {
     }
 }
 
-/// Why a stream of documents broke off.
-enum Broken {
-    Source(Error),
-    Target(io::Error),
-}
-
-impl From<Broken> for Failure {
-    /// The target of whoever converts without a file's name is standard output.
-    fn from(broken: Broken) -> Failure {
-        match broken {
-            Broken::Source(error) => error.into(),
-            Broken::Target(error) => error.into(),
-        }
+async fn drain(cursor: &mut dyn Cursor, mut sink: Sink<'_>) -> Result<u64, Failure> {
+    sink.begin()?;
+    while let Some(document) = cursor.next().await? {
+        sink.put(&document)?;
     }
-}
-
-async fn drain(
-    cursor: &mut dyn Cursor,
-    shape: &Shape,
-    target: &mut (dyn Write + Send),
-) -> Result<u64, Broken> {
-    let mut written = 0;
-    shape.begin(target).map_err(Broken::Target)?;
-    while let Some(document) = cursor.next().await.map_err(Broken::Source)? {
-        shape.put(target, written, &document).map_err(Broken::Target)?;
-        written += 1;
-    }
-    shape.end(target).map_err(Broken::Target)?;
-    Ok(written)
+    sink.end()
 }
