@@ -49,9 +49,9 @@ fn branches(parts: Vec<(ShardId, PlanTree)>) -> Vec<PlanTree> {
     let mut branches: Vec<(Vec<ShardId>, PlanTree)> = Vec::new();
     for (shard, tree) in parts {
         let text = tree.to_string();
-        let measured = tree.find("analyzed").is_some();
+        let is_measured = tree.find("analyzed").is_some();
         match branches.iter_mut().find(|(_, known)| known.to_string() == text) {
-            Some((shards, known)) if !measured => {
+            Some((shards, known)) if !is_measured => {
                 shards.push(shard);
                 known.add_estimates(&tree);
             }
@@ -96,6 +96,7 @@ first 3
 ";
         assert_eq!(merged(&query, 2, Some(3), parts).to_string(), expected);
     }
+
     #[test]
     fn what_was_measured_stays_apart_though_it_looks_alike() {
         let scan = PlanTree::new("scan", "scan (2 results)");

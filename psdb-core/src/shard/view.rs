@@ -226,9 +226,12 @@ impl Iterator for IdsOf {
 /// How many leaves are held at once by a walk through all documents.
 const LEAVES: usize = 8;
 
-impl DatabaseView {
-    /// Shows all documents to `look`, those of some leaves at a time.
-    fn visit_leaves(&self, look: &mut dyn FnMut(&[ObjectRef<'_>]) -> Result<()>) -> Result<()> {
+impl Source for DatabaseView {
+    fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a> {
+        Box::new(self.documents(after))
+    }
+
+    fn visit(&self, look: &mut dyn FnMut(&[ObjectRef<'_>]) -> Result<()>) -> Result<()> {
         let mut leaves = self.trees.leaves(&self.database.documents_tree);
         loop {
             let mut held = Vec::with_capacity(LEAVES);
@@ -254,16 +257,6 @@ impl DatabaseView {
             }
             look(&some)?;
         }
-    }
-}
-
-impl Source for DatabaseView {
-    fn documents<'a>(&'a self, after: Option<&DocumentId>) -> Documents<'a> {
-        Box::new(self.documents(after))
-    }
-
-    fn visit(&self, look: &mut dyn FnMut(&[ObjectRef<'_>]) -> Result<()>) -> Result<()> {
-        self.visit_leaves(look)
     }
 
     fn index_entries<'a>(
