@@ -32,11 +32,12 @@ use rusqlite::Connection;
 const HEAD: &str = "# Queries beside SQLite
 
 Written by `cargo bench --manifest-path benches/Cargo.toml --bench query`; do not edit above the last
-heading. Documents of about 1 KB. `psdb` is an embedded database in a folder, asked through its client, with
-four shards that are scanned side by side; `psdb, one thread` is the query engine alone, over documents in memory; SQLite's tables are in memory.
-Every figure is the median of rounds in which all engines took turns. Documents looked at per second,
-and in brackets CPU-µs per document. Rows with `index` are queries per second unless they say documents:
-one shard on pages in memory, one thread, beside SQLite with an index on `json_extract` of the field.
+heading. Documents of about 1 KB. `psdb` is an embedded database in a folder, asked through its client,
+with four shards that are scanned side by side; `psdb, one thread` is the query engine alone, over
+documents in memory; SQLite's tables are in memory. Every figure is the median of rounds in which all
+engines took turns. Documents looked at per second, and in brackets CPU-µs per document. Rows with
+`index` are queries per second unless they say documents: one shard on pages in memory, one thread,
+beside SQLite with an index on `json_extract` of the field.
 ";
 
 const EQUALITY: &str = "count: d[\"role\"] == \"Dev\"";
