@@ -11,7 +11,7 @@ use super::deadline::eventually;
 use super::processes::Processes;
 
 /// Enough for many batches of every shard's builder.
-const DOCUMENTS: u64 = 24_000;
+const DOCUMENTS: u64 = 96_000;
 /// How many documents one request carries.
 const BATCH: u64 = 1_000;
 const KINDS: u64 = 7;
